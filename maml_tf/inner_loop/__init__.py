@@ -1,0 +1,21 @@
+"""The inner loop: fast weights, update rules and the K-step unroll, as pure functions."""
+
+from maml_tf.inner_loop.fast_weights import select_fast_variables
+from maml_tf.inner_loop.loop import InnerLoop
+from maml_tf.inner_loop.tasks import over_tasks
+from maml_tf.inner_loop.update_rules import (
+    Adam,
+    ClipByGlobalNorm,
+    GradientDescent,
+    UpdateRule,
+)
+
+__all__ = [
+    "Adam",
+    "ClipByGlobalNorm",
+    "GradientDescent",
+    "InnerLoop",
+    "UpdateRule",
+    "over_tasks",
+    "select_fast_variables",
+]

@@ -1,0 +1,191 @@
+"""MAML: gradient descent on the support set, differentiated through."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from maml_tf.inner_loop import (
+    ClipByGlobalNorm,
+    GradientDescent,
+    InnerLoop,
+    UpdateRule,
+    over_tasks,
+    select_fast_variables,
+)
+from maml_tf.inner_loop.loop import is_seed
+from maml_tf.learners.meta_learner import MetaLearner
+
+
+@keras.saving.register_keras_serializable(package="maml_tf")
+class MAML(MetaLearner):
+    """Model-agnostic meta-learning (Finn et al. 2017, arXiv 1703.03400).
+
+    Args:
+        base_learner: any Keras model from inputs to predictions.
+        inner_steps: updates on the support set, zero or more.
+        inner_learning_rate: step size of the default update rule.
+        fast_weights: which variables the inner loop changes; see
+            `maml_tf.inner_loop.select_fast_variables`. `"head"` is ANIL.
+        first_order: drop second derivatives (FOMAML).
+        inner_loss: a Keras loss or a callable from targets and predictions; by default
+            the cross-entropy of integer labels and logits.
+        update_rule: an `UpdateRule` in place of gradient descent.
+        inner_gradient_clip: largest joint norm of a task's inner gradients, or None.
+        vectorized: run all tasks of a batch at once.
+
+    Example:
+
+    >>> base = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    >>> maml = MAML(base, inner_steps=2)
+    >>> x = {"support_inputs": tf.ones((3, 4, 2)),
+    ...      "support_targets": tf.constant([[0, 1, 0, 1]] * 3),
+    ...      "query_inputs": tf.ones((3, 5, 2))}
+    >>> maml(x).shape
+    TensorShape([3, 5, 2])
+    """
+
+    def __init__(
+        self,
+        base_learner: keras.Model,
+        *,
+        inner_steps: int = 5,
+        inner_learning_rate: float = 0.01,
+        fast_weights: str | Callable[[str], bool] = "all",
+        first_order: bool = False,
+        inner_loss: Any = None,
+        update_rule: UpdateRule | None = None,
+        inner_gradient_clip: float | None = None,
+        vectorized: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        if int(inner_steps) != inner_steps or inner_steps < 0:
+            raise ValueError(f"inner_steps must be 0, 1, 2, …, not {inner_steps!r}.")
+        self._options = {
+            "inner_steps": inner_steps,
+            "inner_learning_rate": inner_learning_rate,
+            "fast_weights": fast_weights,
+            "first_order": first_order,
+            "inner_loss": inner_loss,
+            "update_rule": update_rule,
+            "inner_gradient_clip": inner_gradient_clip,
+            "vectorized": vectorized,
+        }
+        self._rule = update_rule or GradientDescent(inner_learning_rate)
+        if inner_gradient_clip is not None:
+            self._rule = ClipByGlobalNorm(self._rule, inner_gradient_clip)
+        self._loop: InnerLoop | None = None
+        super().__init__(base_learner, **kwargs)
+
+    def _prepare(self) -> None:
+        fast = select_fast_variables(self.base_learner, self._options["fast_weights"])
+        self._rule.build_for(fast)
+        loss = self._options["inner_loss"]
+        if loss is None:
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        self._loop = InnerLoop(
+            self.base_learner,
+            fast,
+            keras.losses.get(loss),
+            self._rule,
+            first_order=self._options["first_order"],
+            vectorized=self._options["vectorized"],
+        )
+        super()._prepare()
+
+    @property
+    def inner_loop(self) -> InnerLoop:
+        """The inner loop; exists once the base learner is built."""
+        if self._loop is None:
+            raise ValueError(
+                "Call the learner or `build_from_episode` on a task first."
+            )
+        return self._loop
+
+    def adapt(
+        self,
+        support_inputs: Any,
+        support_targets: Any,
+        training: bool = False,
+        steps: int | None = None,
+    ) -> dict[str, tf.Tensor]:
+        loop = self.inner_loop
+        support_inputs = tf.nest.map_structure(tf.convert_to_tensor, support_inputs)
+        support_targets = tf.convert_to_tensor(support_targets)
+        fast = loop.adapt(
+            loop.initial(),
+            loop.constants(),
+            support_inputs,
+            support_targets,
+            steps=self._options["inner_steps"] if steps is None else steps,
+            training=training,
+            seeds=self._seeds(support_targets, training),
+            # Only training differentiates through the steps; elsewhere a loop traces
+            # in a time that does not grow with their number.
+            unroll=training,
+        )
+        return {
+            f"{i:03d}/{v.path}": t
+            for i, (v, t) in enumerate(zip(loop.fast_variables, fast, strict=True))
+        }
+
+    def predict_adapted(self, fast_weights, query_inputs, training=False):
+        loop = self.inner_loop
+        constants = loop.constants()
+        fast = [tf.convert_to_tensor(fast_weights[key]) for key in sorted(fast_weights)]
+        inputs = tf.nest.map_structure(tf.convert_to_tensor, query_inputs)
+        elements = {"fast": fast, "inputs": inputs}
+        seeds = self._seeds(tf.nest.flatten(inputs)[0], training)
+        if seeds is not None:
+            elements["seed"] = seeds
+
+        def task(element):
+            predictions, updated = loop.predict_task(
+                element["fast"],
+                constants,
+                element["inputs"],
+                training=training,
+                seed=element.get("seed"),
+            )
+            return predictions, [updated[i] for i in self._statistics()]
+
+        predictions, updated = over_tasks(task, elements, vectorized=loop.vectorized)
+        if training:
+            self._update_state(updated)
+        return predictions
+
+    def _statistics(self) -> list[int]:
+        """Places of batch statistics and the like among the loop's constants."""
+        return [
+            i
+            for i, v in enumerate(self.inner_loop.constant_variables)
+            if not v.trainable
+            and not is_seed(v)
+            and any(v is w for w in self.base_learner.non_trainable_variables)
+        ]
+
+    def _seeds(self, targets: tf.Tensor, training: bool) -> tf.Tensor | None:
+        if not training or not any(map(is_seed, self.inner_loop.constant_variables)):
+            return None
+        return tf.range(tf.shape(targets)[0]) * 1000
+
+    def _update_state(self, updated: list[tf.Tensor]) -> None:
+        """Moves batch statistics to their mean over tasks, and on to the next seed."""
+        variables = self.inner_loop.constant_variables
+        for place, value in zip(self._statistics(), updated, strict=True):
+            if variables[place].dtype.startswith(("float", "bfloat")):
+                variables[place].assign(tf.reduce_mean(value, axis=0))
+        for variable in filter(is_seed, variables):
+            variable.assign(variable.value + tf.constant([0, 1], variable.dtype))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            **{
+                key: value
+                if isinstance(value, (int, float, str, type(None)))
+                else keras.saving.serialize_keras_object(value)
+                for key, value in self._options.items()
+            },
+        }

@@ -1,0 +1,195 @@
+"""The contract of every learner, and its one training step."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from maml_tf.learners.episode_checks import check_structure, check_values
+
+
+class MetaLearner(keras.Model):
+    """A Keras model whose input is a task and whose output is the query predictions.
+
+    Input `x` is a dict of `support_inputs` `[tasks, support, ...]` (a tensor or a dict of
+    tensors), `support_targets` `[tasks, support, ...]` and `query_inputs`
+    `[tasks, query, ...]`; targets `y` are `[tasks, query, ...]`; the output is
+    `[tasks, query, ...]`. Subclasses implement `adapt` and `predict_adapted`.
+
+    Args:
+        base_learner: the Keras model that is meta-trained.
+    """
+
+    def __init__(self, base_learner: keras.Model, **kwargs: Any) -> None:
+        # Targets are part of the input: a cast to a low precision would change them.
+        super().__init__(autocast=False, **kwargs)
+        self.base_learner = base_learner
+        if base_learner.built:
+            self._prepare()
+
+    def adapt(self, support_inputs: Any, support_targets: Any, training: bool = False):
+        """Fast weights `[tasks, ...]` by name, learned from the support sets."""
+        raise NotImplementedError
+
+    def predict_adapted(
+        self, fast_weights: Any, query_inputs: Any, training: bool = False
+    ) -> tf.Tensor:
+        """Predictions `[tasks, query, ...]` for the queries under the fast weights."""
+        raise NotImplementedError
+
+    def _prepare(self) -> None:
+        """Called once the base learner has its variables."""
+        self.built = True
+
+    def build(self, input_shape: Any) -> None:
+        if self.built:
+            return
+        if not self.base_learner.built:
+            shapes = input_shape["query_inputs"]
+            nested = isinstance(shapes, dict)
+            flat = {k: (None, *s[2:]) for k, s in shapes.items()} if nested else None
+            self.base_learner.build(flat or (None, *shapes[2:]))
+        self._prepare()
+
+    def build_from_episode(self, x: dict[str, Any]) -> None:
+        """Creates the variables of an unbuilt base learner from one batch of tasks."""
+        if self.built:
+            return
+        check_structure(x)
+        if not self.base_learner.built:
+            self.base_learner(
+                tf.nest.map_structure(
+                    lambda t: tf.convert_to_tensor(t)[0, :1], x["query_inputs"]
+                )
+            )
+        shapes = tf.nest.map_structure(lambda t: tuple(np.shape(t)), x)
+        self._build_shapes_dict = {"input_shape": shapes}
+        self._prepare()
+
+    def call(self, x: dict[str, Any], training: bool = False) -> tf.Tensor:
+        check_structure(x)
+        fast = self.adapt(x["support_inputs"], x["support_targets"], training=training)
+        return self.predict_adapted(fast, x["query_inputs"], training=training)
+
+    def compute_meta_gradients(
+        self, x: Any, y: Any, sample_weight: Any
+    ) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
+        """The outer loss, the query predictions and the gradient of each variable."""
+        with tf.GradientTape() as tape:
+            predictions = self(x, training=True)
+            loss = self.compute_loss(x, y, predictions, sample_weight, training=True)
+            scaled = self.optimizer.scale_loss(loss)
+        return loss, predictions, tape.gradient(scaled, self.trainable_variables)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        loss, predictions, gradients = self.compute_meta_gradients(x, y, sample_weight)
+        self._loss_tracker.update_state(loss, sample_weight=tf.shape(y)[0])
+        self.optimizer.apply_gradients(
+            zip(gradients, self.trainable_variables, strict=True)
+        )
+        return self.compute_metrics(x, y, predictions, sample_weight=sample_weight)
+
+    def compile(
+        self,
+        optimizer: Any = None,
+        loss: Any = None,
+        metrics: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """As `keras.Model.compile`, with defaults: Adam 1e-3, cross-entropy, accuracy.
+
+        Raises:
+            ValueError: if `jit_compile=True` cannot be honoured, where Keras would go on
+                uncompiled with a warning.
+        """
+        if loss is None:
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            metrics = ["accuracy"] if metrics is None else metrics
+        super().compile(
+            optimizer=optimizer or keras.optimizers.Adam(1e-3),
+            loss=loss,
+            metrics=metrics,
+            **kwargs,
+        )
+        if kwargs.get("jit_compile") is True and self.jit_compile is not True:
+            raise ValueError(
+                f"{type(self).__name__} cannot be XLA-compiled as it is configured (see "
+                "its docstring); compile it with jit_compile=False."
+            )
+
+    def _ready(self, x: Any, y: Any = None) -> None:
+        """Checks, builds and compiles before the first step of any work."""
+        if isinstance(x, dict):
+            check_values(x, y, classes=self.number_of_classes())
+            self.build_from_episode(x)
+        elif isinstance(x, tf.data.Dataset):
+            if not self.built:
+                first = next(iter(x))
+                self.build_from_episode(first[0] if isinstance(first, tuple) else first)
+        else:
+            check_structure(x)
+        if not self.compiled:
+            self.compile()
+
+    def number_of_classes(self) -> int | None:
+        """How many classes the predictions can name; None where it is not fixed."""
+        shape = getattr(self.base_learner, "output_shape", None)
+        return shape[-1] if isinstance(shape, tuple) and len(shape) > 1 else None
+
+    def fit(self, x=None, y=None, **kwargs):
+        if kwargs.get("class_weight"):
+            # Keras takes the second axis of [tasks, query] labels for a one-hot axis.
+            x = _weighted(x, y, kwargs.pop("class_weight"), kwargs)
+            y = None if isinstance(x, tf.data.Dataset) else y
+        self._ready(x, y)
+        return super().fit(x, y, **kwargs)
+
+    def evaluate(self, x=None, y=None, **kwargs):
+        self._ready(x, y)
+        return super().evaluate(x, y, **kwargs)
+
+    def predict(self, x, **kwargs):
+        self._ready(x)
+        return super().predict(x, **kwargs)
+
+    def train_on_batch(
+        self, x, y=None, sample_weight=None, class_weight=None, **kwargs
+    ):
+        self._ready(x, y)
+        if class_weight is not None:
+            sample_weight = _class_weights(y, class_weight).numpy()
+        return super().train_on_batch(x, y, sample_weight=sample_weight, **kwargs)
+
+    def test_on_batch(self, x, y=None, **kwargs):
+        self._ready(x, y)
+        return super().test_on_batch(x, y, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        base = keras.saving.serialize_keras_object(self.base_learner)
+        return {"base_learner": base, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None):
+        config = {
+            key: keras.saving.deserialize_keras_object(value, custom_objects)
+            if isinstance(value, dict) and "class_name" in value
+            else value
+            for key, value in config.items()
+        }
+        return cls(**config)
+
+
+def _class_weights(y: Any, class_weight: dict[int, float]) -> tf.Tensor:
+    table = np.ones(max(class_weight) + 1, "float32")
+    for label, weight in class_weight.items():
+        table[label] = weight
+    return tf.gather(tf.constant(table), tf.cast(y, tf.int32))
+
+
+def _weighted(x: Any, y: Any, class_weight: dict[int, float], kwargs: dict) -> Any:
+    if isinstance(x, tf.data.Dataset):
+        return x.map(lambda a, b: (a, b, _class_weights(b, class_weight)))
+    kwargs["sample_weight"] = _class_weights(y, class_weight).numpy()
+    return x
