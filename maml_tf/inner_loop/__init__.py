@@ -1,4 +1,4 @@
-"""The inner loop: fast weights, update rules and the K-step unroll, as pure functions."""
+"""The inner loop: fast weights, update rules, K steps; all pure functions."""
 
 from maml_tf.inner_loop.fast_weights import select_fast_variables
 from maml_tf.inner_loop.loop import InnerLoop

@@ -19,8 +19,8 @@ def select_fast_variables(
 
     Args:
         base_learner: a built Keras model.
-        fast_weights: `"all"`; `"all_but_embeddings"` (the usual choice for text: a dense
-            gradient of the whole vocabulary per task and step costs more than the
+        fast_weights: `"all"`; `"all_but_embeddings"` (the usual choice for text: a
+            dense gradient of the whole vocabulary per task and step costs more than the
             transformer); `"head"`, the last layer that owns trainable weights, which
             makes MAML into ANIL (Raghu et al. 2020, arXiv 1909.09157); `"lora"`, the
             low-rank factors; or a predicate on the variable's path.
@@ -35,8 +35,8 @@ def select_fast_variables(
 
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="body"),
     ...                           keras.layers.Dense(2, name="head")])
-    >>> [variable.path for variable in select_fast_variables(model, "head")]
-    ['head/kernel', 'head/bias']
+    >>> [variable.name for variable in select_fast_variables(model, "head")]
+    ['kernel', 'bias']
     """
     trainable = list(base_learner.trainable_variables)
     if callable(fast_weights):

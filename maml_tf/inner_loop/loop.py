@@ -1,4 +1,4 @@
-"""K inner steps on the support sets of a batch of tasks, as a pure function of tensors."""
+"""K inner steps on the support sets of a batch of tasks, as a pure function."""
 
 from collections.abc import Callable
 from typing import Any
@@ -69,7 +69,7 @@ class InnerLoop:
         training: bool = False,
         seed: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, Tensors]:
-        """Predictions of one task, and the values its run gave to the other variables."""
+        """Predictions of one task, and what its run made of the other variables."""
         values = [
             value + tf.cast(seed, value.dtype)
             if seed is not None and is_seed(variable)
@@ -218,7 +218,7 @@ def repeat_for_tasks(tensors: Any, tasks: int | tf.Tensor) -> Any:
 
 def is_seed(variable: keras.Variable) -> bool:
     """Whether the variable is the state of a Keras seed generator."""
-    return variable.dtype == "uint32" and tuple(variable.shape) == (2,)
+    return variable.name == "seed_generator_state"
 
 
 def call_model(model: keras.Model, inputs: Any, training: bool) -> tf.Tensor:

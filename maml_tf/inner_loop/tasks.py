@@ -25,7 +25,8 @@ def over_tasks(
 
     Example:
 
-    >>> over_tasks(lambda row: tf.reduce_sum(row), tf.constant([[1, 2], [3, 4]])).numpy()
+    >>> rows = tf.constant([[1, 2], [3, 4]])
+    >>> over_tasks(lambda row: tf.reduce_sum(row), rows).numpy()
     array([3, 7], dtype=int32)
     """
     tasks = tf.nest.flatten(elements)[0].shape[0]

@@ -94,7 +94,8 @@ class Adam(UpdateRule):
     """Adam inside the inner loop, with epsilon inside the square root.
 
     At a second moment of zero the derivative of the square root is infinite, and the
-    usual `sqrt(v) + epsilon` gives NaN meta-gradients; `sqrt(v + epsilon ** 2)` does not.
+    usual `sqrt(v) + epsilon` gives NaN meta-gradients; `sqrt(v + epsilon ** 2)` does
+    not.
     `beta_1=0` is the inner optimizer of Reptile (Nichol et al. 2018, arXiv 1803.02999).
 
     Example:
@@ -156,7 +157,7 @@ class Adam(UpdateRule):
 
 @keras.saving.register_keras_serializable(package="maml_tf")
 class ClipByGlobalNorm(UpdateRule):
-    """Scales a task's inner gradients down to a largest joint norm, then applies a rule.
+    """Scales a task's inner gradients down to a joint norm, then applies a rule.
 
     Args:
         rule: the update rule that receives the clipped gradients.

@@ -35,11 +35,13 @@ def check_values(x: Any, y: Any = None, *, classes: int | None = None) -> None:
 
     Example:
 
-    >>> check_values({"support_inputs": np.full((1, 2, 1), np.nan),
-    ...     "support_targets": np.array([[0, 1]]), "query_inputs": np.ones((1, 1, 1))})
-    Traceback (most recent call last):
-    ...
-    maml_tf.learners.episode_checks.EpisodeError: support_inputs holds NaN or infinity; ...
+    >>> x = {"support_inputs": np.full((1, 2, 1), np.nan),
+    ...      "support_targets": np.array([[0, 1]]), "query_inputs": np.ones((1, 1, 1))}
+    >>> try:
+    ...     check_values(x)
+    ... except EpisodeError as error:
+    ...     print(error)
+    support_inputs holds NaN or infinity; remove or replace those examples.
     """
     check_structure(x)
     parts = {key: tf.nest.flatten(x[key]) for key in KEYS}
@@ -57,8 +59,8 @@ def check_values(x: Any, y: Any = None, *, classes: int | None = None) -> None:
         sizes = {a.shape[1:2] for a in arrays[inputs] + arrays.get(targets, [])}
         if len(sizes) != 1 or sizes & {(), (0,)}:
             raise EpisodeError(
-                f"{inputs} and {targets} need the same number of examples, at least one, "
-                f"on their second axis, not {sorted(sizes)}."
+                f"{inputs} and {targets} need the same number of examples, at "
+                f"least one, on their second axis, not {sorted(sizes)}."
             )
     for name, part in arrays.items():
         for array in part:

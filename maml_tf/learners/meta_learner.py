@@ -12,8 +12,8 @@ from maml_tf.learners.episode_checks import check_structure, check_values
 class MetaLearner(keras.Model):
     """A Keras model whose input is a task and whose output is the query predictions.
 
-    Input `x` is a dict of `support_inputs` `[tasks, support, ...]` (a tensor or a dict of
-    tensors), `support_targets` `[tasks, support, ...]` and `query_inputs`
+    Input `x` is a dict of `support_inputs` `[tasks, support, ...]` (a tensor or a dict
+    of tensors), `support_targets` `[tasks, support, ...]` and `query_inputs`
     `[tasks, query, ...]`; targets `y` are `[tasks, query, ...]`; the output is
     `[tasks, query, ...]`. Subclasses implement `adapt` and `predict_adapted`.
 
@@ -101,8 +101,8 @@ class MetaLearner(keras.Model):
         """As `keras.Model.compile`, with defaults: Adam 1e-3, cross-entropy, accuracy.
 
         Raises:
-            ValueError: if `jit_compile=True` cannot be honoured, where Keras would go on
-                uncompiled with a warning.
+            ValueError: if `jit_compile=True` cannot be honoured, where Keras would go
+                on uncompiled with a warning.
         """
         if loss is None:
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -115,9 +115,14 @@ class MetaLearner(keras.Model):
         )
         if kwargs.get("jit_compile") is True and self.jit_compile is not True:
             raise ValueError(
-                f"{type(self).__name__} cannot be XLA-compiled as it is configured (see "
-                "its docstring); compile it with jit_compile=False."
+                f"{type(self).__name__} cannot be XLA-compiled as it is configured "
+                "(see its docstring); compile it with jit_compile=False."
             )
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
 
     def _ready(self, x: Any, y: Any = None) -> None:
         """Checks, builds and compiles before the first step of any work."""

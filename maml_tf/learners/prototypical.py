@@ -89,7 +89,7 @@ class PrototypicalNetwork(MetaLearner):
 
     def adapt(self, support_inputs, support_targets, training=False):
         vectors = self.embed(support_inputs, training)
-        labels = tf.convert_to_tensor(support_targets)
+        labels = tf.cast(support_targets, tf.int32)
         ways = self.max_ways or tf.reduce_max(labels) + 1
         members = tf.one_hot(labels, ways, dtype=vectors.dtype)
         counts = tf.reduce_sum(members, axis=1)

