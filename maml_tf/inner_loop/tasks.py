@@ -5,6 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from maml_tf.inner_loop import random_vectorization  # noqa: F401  registers converters
+
 
 def over_tasks(
     function: Callable[[Any], Any], elements: Any, *, vectorized: bool = True

@@ -76,7 +76,7 @@ class GradientDescent(UpdateRule):
     def update(self, state, weights, gradients, step):
         rates = self.rates or [self.learning_rate] * len(weights)
         new = [
-            w - tf.cast(rate, w.dtype) * g
+            w - _like(rate, w) * g
             for w, g, rate in zip(weights, gradients, rates, strict=True)
         ]
         return new, state
@@ -134,8 +134,8 @@ class Adam(UpdateRule):
             self.beta_2 * v + (1 - self.beta_2) * tf.square(g)
             for v, g in zip(second, gradients, strict=True)
         ]
-        first_scale = 1 / (1 - tf.pow(tf.cast(self.beta_1, count.dtype), count))
-        second_scale = 1 / (1 - tf.pow(tf.cast(self.beta_2, count.dtype), count))
+        first_scale = 1 / (1 - tf.pow(_like(self.beta_1, count), count))
+        second_scale = 1 / (1 - tf.pow(_like(self.beta_2, count), count))
         new = [
             w
             - self.learning_rate
@@ -198,6 +198,13 @@ class ClipByGlobalNorm(UpdateRule):
         config = dict(config)
         config["rule"] = keras.saving.deserialize_keras_object(config["rule"])
         return cls(**config)
+
+
+def _like(value: float | keras.Variable, tensor: tf.Tensor) -> tf.Tensor:
+    """The number in the tensor's precision, never rounded to float32 first."""
+    if isinstance(value, keras.Variable):
+        return tf.cast(value.value, tensor.dtype)
+    return tf.constant(value, tensor.dtype)
 
 
 def positive(name: str, value: float) -> float:

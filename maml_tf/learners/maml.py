@@ -148,7 +148,9 @@ class MAML(MetaLearner):
                 training=training,
                 seed=element.get("seed"),
             )
-            return predictions, [updated[i] for i in self._statistics()]
+            places = self._statistics() if training else []
+            # An untouched value is a tensor from outside, which the map cannot stack.
+            return predictions, [tf.identity(updated[i]) for i in places]
 
         predictions, updated = over_tasks(task, elements, vectorized=loop.vectorized)
         if training:

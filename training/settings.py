@@ -1,0 +1,44 @@
+"""What train and evaluate share: the flags of a task, and the data they name."""
+
+from absl import flags
+
+from maml_tf.episodes import (
+    EncodedCorpus,
+    encode_corpus,
+    read_corpus,
+    split_classes,
+)
+
+flags.DEFINE_string(
+    "corpus",
+    "home_assistant_intents:en",
+    "Labelled texts: home_assistant_intents:en,de | jsonl:FILE | csv:FILE | rasa:PATH | "
+    "tfds:NAME | directory:PATH.",
+)
+flags.DEFINE_string(
+    "class_split",
+    "random",
+    "How classes are divided into train, validation and test: random | group | "
+    "file:folds.json#01.",
+)
+flags.DEFINE_integer("ways", 5, "Classes in a task.", lower_bound=2)
+flags.DEFINE_integer("shots", 5, "Support examples of each class.", lower_bound=1)
+flags.DEFINE_integer("queries", 5, "Query examples of each class.", lower_bound=1)
+flags.DEFINE_integer("seed", 0, "Fixes the class split, the episodes and the weights.")
+flags.DEFINE_string("data_dir", None, "Where TFDS keeps prepared data sets.")
+flags.DEFINE_bool("download", False, "Let TFDS download a data set.")
+
+FLAGS = flags.FLAGS
+
+
+def encoded_splits(preprocessor, names: tuple[str, ...]) -> dict[str, EncodedCorpus]:
+    """Reads the corpus, splits its classes and tokenises the splits that are named."""
+    corpus = read_corpus(
+        FLAGS.corpus, seed=FLAGS.seed, data_dir=FLAGS.data_dir, download=FLAGS.download
+    )
+    split = split_classes(corpus, FLAGS.class_split, seed=FLAGS.seed)
+    return {name: encode_corpus(getattr(split, name), preprocessor) for name in names}
+
+
+def shape_of_tasks() -> dict[str, int]:
+    return {"ways": FLAGS.ways, "shots": FLAGS.shots, "queries": FLAGS.queries}

