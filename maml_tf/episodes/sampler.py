@@ -1,0 +1,156 @@
+"""Drawing N-way K-shot tasks from labelled rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Range = int | tuple[int, int]
+
+
+class SamplingError(ValueError):
+    """Classes or rows too few for the tasks that are asked for."""
+
+
+@dataclass(frozen=True)
+class EpisodeIndices:
+    """Row numbers and labels `[tasks, ways * shots]` and `[tasks, ways * queries]`."""
+
+    support: np.ndarray
+    support_labels: np.ndarray
+    query: np.ndarray
+    query_labels: np.ndarray
+
+
+class EpisodeSampler:
+    """Draws batches of tasks, each a pure function of the seed and the batch's number.
+
+    No class stands twice in a task, no row (and no template of a class) on both sides,
+    and labels are permuted anew in every task, without which a meta-learner memorises
+    (Pasunuru et al. and others; see arXiv 2106.16245).
+
+    Args:
+        labels: the class of each row.
+        ways, shots: numbers, or inclusive ranges drawn once a batch so that tasks stack.
+        queries: query rows of each class.
+        tasks_per_batch: tasks in a batch.
+        templates: near-duplicate clusters, or None.
+        class_names: names for messages, indexed by label.
+        seed: fixes every draw.
+        drop_small_classes: leave out classes with too few rows instead of refusing.
+
+    Raises:
+        SamplingError: naming the class and its count, or the number of classes.
+
+    Example:
+
+    >>> sampler = EpisodeSampler([0, 0, 1, 1, 2, 2], ways=2, shots=1, queries=1)
+    >>> sampler.sample(0).support.shape
+    (1, 2)
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[int] | np.ndarray,
+        *,
+        ways: Range,
+        shots: Range,
+        queries: int,
+        tasks_per_batch: int = 1,
+        templates: np.ndarray | None = None,
+        class_names: Sequence[str] | None = None,
+        seed: int = 0,
+        drop_small_classes: bool = False,
+    ) -> None:
+        self.ways, self.shots = _range("ways", ways, 2), _range("shots", shots, 1)
+        self.queries = _range("queries", queries, 1)[0]
+        self.tasks, self.seed = tasks_per_batch, seed
+        labels = np.asarray(labels)
+        needed = self.shots[1] + self.queries
+        self.rows: list[np.ndarray] = []
+        self.clusters: list[list[np.ndarray] | None] = []
+        for label in np.unique(labels):
+            rows = np.flatnonzero(labels == label)
+            clusters = None
+            if templates is not None:
+                marks = np.asarray(templates)[rows]
+                clusters = [rows[marks == mark] for mark in np.unique(marks)]
+            if not _enough(rows, clusters, self.shots[1], self.queries):
+                if drop_small_classes:
+                    continue
+                name = class_names[label] if class_names else label
+                detail = f" in {len(clusters)} templates" if clusters else ""
+                raise SamplingError(
+                    f"Class {name!r} has {len(rows)} rows{detail}, but {self.shots[1]} "
+                    f"shots and {self.queries} queries need {needed}; add rows, lower "
+                    "the numbers, or drop small classes."
+                )
+            self.rows.append(rows)
+            self.clusters.append(clusters)
+        if len(self.rows) < self.ways[1]:
+            raise SamplingError(
+                f"{self.ways[1]} ways need as many classes with {needed} rows each; "
+                f"there are {len(self.rows)}."
+            )
+
+    def sample(self, index: int) -> EpisodeIndices:
+        """The batch of tasks with this number, counted over all epochs."""
+        random = np.random.default_rng((self.seed, index))
+        ways = int(random.integers(self.ways[0], self.ways[1] + 1))
+        shots = int(random.integers(self.shots[0], self.shots[1] + 1))
+        tasks = [self._task(random, ways, shots) for _ in range(self.tasks)]
+        return EpisodeIndices(*(np.stack(part) for part in zip(*tasks, strict=True)))
+
+    def _task(self, random: np.random.Generator, ways: int, shots: int):
+        chosen = random.choice(len(self.rows), ways, replace=False)
+        support, query = zip(
+            *(self._class(random, c, shots) for c in chosen), strict=True
+        )
+        parts = []
+        for rows in (support, query):
+            labels = np.repeat(np.arange(ways), len(rows[0]))
+            order = random.permutation(len(labels))
+            parts += [np.concatenate(rows)[order], labels[order].astype("int32")]
+        return parts
+
+    def _class(self, random: np.random.Generator, label: int, shots: int):
+        clusters = self.clusters[label]
+        needed = shots + self.queries
+        if clusters is None:
+            rows = random.choice(self.rows[label], needed, replace=False)
+            return rows[:shots], rows[shots:]
+        for _ in range(100):
+            order = random.permutation(len(clusters))
+            sizes = np.cumsum([len(clusters[i]) for i in order])
+            total = sizes[-1]
+            # Cut where both sides hold enough, anywhere that is possible.
+            cuts = np.flatnonzero((sizes >= shots) & (total - sizes >= self.queries))
+            if len(cuts):
+                cut = int(random.choice(cuts)) + 1
+                sides = order[:cut], order[cut:]
+                return tuple(
+                    random.choice(
+                        np.concatenate([clusters[i] for i in side]),
+                        count,
+                        replace=False,
+                    )
+                    for side, count in zip(sides, (shots, self.queries), strict=True)
+                )
+        raise SamplingError("Templates could not be divided; use more of them.")
+
+
+def _enough(rows, clusters, shots: int, queries: int) -> bool:
+    if clusters is None:
+        return len(rows) >= shots + queries
+    # The largest template may fall to either side; the others must fill the rest.
+    largest = max(len(cluster) for cluster in clusters)
+    return len(clusters) > 1 and len(rows) - largest >= max(shots, queries)
+
+
+def _range(name: str, value: Range, least: int) -> tuple[int, int]:
+    low, high = value if isinstance(value, tuple) else (value, value)
+    if not least <= low <= high:
+        raise SamplingError(
+            f"{name}={value!r} must be {least} or more, or a range of such."
+        )
+    return low, high
