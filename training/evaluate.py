@@ -15,6 +15,7 @@ from maml_tf.evaluation import (
     frozen_prototypes,
     mean_with_interval,
 )
+from training.files import load_model
 from training.settings import FLAGS, encoded_splits, shape_of_tasks
 
 flags.DEFINE_string("model_dir", None, "A run of training.train.", required=True)
@@ -23,8 +24,6 @@ flags.DEFINE_string("results", None, "A JSON file to write.")
 
 
 def main(argv: list[str]) -> None:
-    from training.train import load_model
-
     folder = Path(FLAGS.model_dir)
     for name in ("model.keras", "initial.keras"):
         if not (folder / name).is_file():

@@ -12,8 +12,8 @@ from maml_tf.episodes import (
 flags.DEFINE_string(
     "corpus",
     "home_assistant_intents:en",
-    "Labelled texts: home_assistant_intents:en,de | jsonl:FILE | csv:FILE | rasa:PATH | "
-    "tfds:NAME | directory:PATH.",
+    "Labelled texts: home_assistant_intents:en,de | jsonl:FILE | csv:FILE | "
+    "rasa:PATH | tfds:NAME | directory:PATH.",
 )
 flags.DEFINE_string(
     "class_split",

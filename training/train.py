@@ -9,16 +9,17 @@ best model by validation episodes, and a checkpoint from which the same command 
 """
 
 import json
-import os
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 from absl import app, flags, logging
 
 from maml_tf.base_learners import create_model, create_text_encoder
 from maml_tf.episodes import episode_dataset
 from maml_tf.evaluation import episode_accuracies, mean_with_interval, plot_curves
 from maml_tf.learners import MAML, MetaLearner, PrototypicalNetwork, Reptile
+from training.files import load_model, write_aside
 from training.settings import FLAGS, encoded_splits, shape_of_tasks
 
 LEARNERS = ("maml", "first_order_maml", "anil", "reptile", "prototypical")
@@ -68,8 +69,8 @@ def check_flags() -> None:
         given = [name for name in INNER_LOOP_FLAGS if FLAGS[name].present]
         if given:
             raise app.UsageError(
-                f"--{given[0]} has no meaning for --learner=prototypical, which has no "
-                "inner loop; leave it out or choose another learner."
+                f"--{given[0]} has no meaning for --learner=prototypical, which has "
+                "no inner loop; leave it out or choose another learner."
             )
     elif FLAGS.learner == "reptile" and FLAGS.inner_steps == 0:
         raise app.UsageError("--learner=reptile needs --inner_steps of 1 or more.")
@@ -100,7 +101,7 @@ def run_config() -> dict:
 
 
 def claim_output_dir(folder: Path) -> None:
-    """Makes the folder, or makes sure that it holds an earlier part of this very run."""
+    """Makes the folder, or makes sure that it holds an earlier part of this run."""
     described = folder / "config.json"
     config = run_config()
     if described.exists():
@@ -108,30 +109,13 @@ def claim_output_dir(folder: Path) -> None:
         differing = sorted(k for k in config if earlier.get(k) != config[k])
         if differing:
             raise app.UsageError(
-                f"{folder} holds another run, which differs in {', '.join(differing)}; "
+                f"{folder} holds another run with other {', '.join(differing)}; "
                 "choose another --output_dir."
             )
     elif folder.exists() and any(folder.iterdir()):
         raise app.UsageError(f"{folder} is not empty and holds no run; choose another.")
     folder.mkdir(parents=True, exist_ok=True)
     write_aside(described, lambda path: path.write_text(json.dumps(config, indent=2)))
-
-
-def write_aside(path: Path, write) -> None:
-    """Writes next to the path and renames, so that a kill leaves the old file whole."""
-    aside = path.with_name("aside-" + path.name)
-    write(aside)
-    os.replace(aside, path)
-
-
-def load_model(path: Path) -> MetaLearner:
-    try:
-        return keras.models.load_model(path)
-    except Exception as error:
-        raise app.UsageError(
-            f"{path} cannot be read as a saved learner ({type(error).__name__}); it may "
-            "be truncated: delete it to start again from what is left."
-        ) from error
 
 
 def main(argv: list[str]) -> None:
@@ -210,8 +194,6 @@ def main(argv: list[str]) -> None:
 
 def _take(dataset, stream, count: int):
     """The next `count` batches of one stream that goes on from call to call."""
-    import tensorflow as tf
-
     return tf.data.Dataset.from_generator(
         lambda: (next(stream) for _ in range(count)),
         output_signature=dataset.element_spec,

@@ -70,14 +70,17 @@ def add_low_rank_factors(
     >>> len(factors), len(backbone.trainable_variables)
     (12, 12)
     >>> factors[0].path
-    'transformer_layer_0/self_attention_layer/query/lora_kernel_a'
+    'transformer_layer_0/feedforward_intermediate_dense/lora_kernel_a'
     """
     outermost = {id(layer) for layer in backbone.layers}
-    dense_layers = [
-        layer
-        for layer in backbone._flatten_layers(include_self=False)
-        if type(layer) in _LOW_RANK_CLASSES and id(layer) not in outermost
-    ]
+    dense_layers = sorted(
+        (
+            layer
+            for layer in backbone._flatten_layers(include_self=False)
+            if type(layer) in _LOW_RANK_CLASSES and id(layer) not in outermost
+        ),
+        key=lambda layer: layer.kernel.path,
+    )
     for variable in backbone.variables:
         variable.trainable = False
     factors = []

@@ -103,6 +103,9 @@ class TextEncoder(keras.Model):
             for layer in self.backbone._flatten_layers():
                 if isinstance(layer, _EMBEDDINGS):
                     layer.trainable = False
+        # BERT's pooler is behind the token vectors, so it would never get a gradient.
+        if (pooler := getattr(self.backbone, "pooled_dense", None)) is not None:
+            pooler.trainable = False
         if self.lora_rank is not None:
             add_low_rank_factors(self.backbone, self.lora_rank, seed=self.seed)
 

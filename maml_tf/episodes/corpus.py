@@ -43,7 +43,7 @@ class Corpus:
             values = getattr(self, column)
             if values is not None and len(values) != len(self.texts):
                 raise CorpusError(
-                    f"{self.name} has {len(self.texts)} texts but {len(values)} {column}."
+                    f"{self.name} has {len(self)} texts but {len(values)} {column}."
                 )
 
     def __len__(self) -> int:

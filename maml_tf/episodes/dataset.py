@@ -36,7 +36,7 @@ class EncodedCorpus:
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 bad = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(1))
                 raise ValueError(
-                    f"Inputs hold NaN or infinity, first in example {bad[0]}; remove it."
+                    f"Inputs hold NaN or infinity first in example {bad[0]}; remove it."
                 )
 
 
@@ -124,7 +124,9 @@ def episode_dataset(
                     (b for b in length_buckets if b >= longest), default=longest
                 )
             support, query = (
-                tf.nest.map_structure(lambda a, r=r: crop(a, r, length), encoded.inputs)
+                tf.nest.map_structure(
+                    lambda a, r=r, n=length: crop(a, r, n), encoded.inputs
+                )
                 for r in (drawn.support, drawn.query)
             )
             yield (

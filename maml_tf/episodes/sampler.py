@@ -23,11 +23,11 @@ class EpisodeIndices:
 
 
 class EpisodeSampler:
-    """Draws batches of tasks, each a pure function of the seed and the batch's number.
+    """Draws batches of tasks, each a pure function of the seed and its number.
 
-    No class stands twice in a task, no row (and no template of a class) on both sides,
-    and labels are permuted anew in every task, without which a meta-learner memorises
-    (Pasunuru et al. and others; see arXiv 2106.16245).
+    No class stands twice in a task, no row (and no template of a class) on both
+    sides, and labels are permuted anew in every task, without which a meta-learner
+    memorises (arXiv 2106.16245).
 
     Args:
         labels: the class of each row.

@@ -1,0 +1,120 @@
+"""The command lines, run as a user runs them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from maml_tf.evaluation import mean_with_interval
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = (
+    "--base_learner=scratch:num_layers=1,hidden_dim=16,num_heads=2",
+    "--ways=2",
+    "--shots=2",
+    "--queries=2",
+    "--seed=1",
+)
+TRAIN = (
+    *SMALL,
+    "--steps=4",
+    "--validate_every=2",
+    "--validation_episodes=4",
+    "--tasks_per_batch=2",
+    "--sequence_length=16",
+    "--meta_learning_rate=0.001",
+)
+
+
+def run(script, *flags):
+    return subprocess.run(
+        [sys.executable, "-m", f"training.{script}", *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    path = tmp_path / "corpus.jsonl"
+    rows = [
+        {"text": f"{word} {number} {word}", "label": word}
+        for word in ("red", "green", "blue", "black", "white", "brown", "pink", "grey")
+        + ("cyan", "gold")
+        for number in range(8)
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return f"--corpus=jsonl:{path}"
+
+
+@pytest.mark.parametrize("learner", ["prototypical", "maml"])
+def test_train_resume_and_evaluate(tmp_path, corpus, learner):
+    kind = f"--learner={learner}"
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    done = run("train", corpus, kind, *TRAIN, f"--output_dir={whole}")
+    assert done.returncode == 0, done.stderr[-2000:]
+    for name in ("config.json", "model.keras", "initial.keras", "curves.png"):
+        assert (whole / name).stat().st_size > 0
+    for steps in ("--steps=2", "--steps=4"):
+        done = run("train", corpus, kind, *TRAIN, steps, f"--output_dir={parts}")
+        assert done.returncode == 0, done.stderr[-2000:]
+    one, two = (
+        [json.loads(line) for line in (d / "metrics.jsonl").read_text().splitlines()]
+        for d in (whole, parts)
+    )
+    assert [row["step"] for row in two] == [2, 4]
+    for mine, theirs in zip(one, two, strict=True):
+        assert mine["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
+        assert mine["validation_accuracy"] == theirs["validation_accuracy"]
+    results = tmp_path / "results.json"
+    done = run(
+        "evaluate",
+        corpus,
+        f"--model_dir={whole}",
+        "--episodes=6",
+        *SMALL[1:],
+        f"--results={results}",
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    row = json.loads(results.read_text())
+    assert row["episodes"] == 6 and row["chance"] == 0.5
+    assert 0 <= row["frozen_prototype_accuracy"] <= 1 and row["ci95"] >= 0
+    if learner == "maml":
+        done = run("evaluate", corpus, f"--model_dir={whole}", "--ways=4")
+        assert done.returncode != 0 and "--ways=4 is too many" in done.stderr
+        other = run("train", corpus, "--learner=anil", *TRAIN, f"--output_dir={whole}")
+        assert "holds another run" in other.stderr
+        model = whole / "model.keras"
+        model.write_bytes(model.read_bytes()[:1000])
+        done = run("evaluate", corpus, f"--model_dir={whole}")
+        assert done.returncode != 0 and "truncated" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--learner=unheard_of",), "unheard_of"),
+        (("--inner_steps=3",), "no inner loop"),
+        (("--learner=reptile", "--inner_steps=0"), "needs --inner_steps"),
+        (("--meta_learning_rate=-1",), "must be positive"),
+        (("--ways=1",), "ways"),
+    ],
+)
+def test_flags_that_do_not_fit_are_refused(tmp_path, flags, message):
+    done = run("train", *flags, f"--output_dir={tmp_path / 'out'}")
+    assert done.returncode != 0
+    assert message in done.stdout + done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_interval_against_the_textbook():
+    accuracy = mean_with_interval([0.0, 1.0] * 50)
+    assert accuracy.mean == 0.5
+    assert accuracy.ci95 == pytest.approx(1.96 * 0.502519 / 10, rel=1e-5)
+    with pytest.raises(ValueError, match="two episodes"):
+        mean_with_interval([1.0])
