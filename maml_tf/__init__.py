@@ -1,3 +1,13 @@
 """Meta-learning for chatbots in TensorFlow and Keras."""
 
-__version__ = "0.1.0"
+from maml_tf.base_learners import create_model, create_text_encoder
+from maml_tf.learners import MAML, MetaLearner, PrototypicalNetwork, Reptile
+
+__all__ = [
+    "MAML",
+    "MetaLearner",
+    "PrototypicalNetwork",
+    "Reptile",
+    "create_model",
+    "create_text_encoder",
+]

@@ -7,11 +7,11 @@ from pathlib import Path
 import keras
 from absl import app
 
-from maml_tf.learners import MetaLearner
+from maml_tf import MetaLearner  # the package's import registers what files name
 
 
 def write_aside(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes beside the path and renames, so that a kill leaves the old file whole."""
+    """Writes beside the path and renames: a kill leaves the old file whole."""
     aside = path.with_name("aside-" + path.name)
     write(aside)
     os.replace(aside, path)

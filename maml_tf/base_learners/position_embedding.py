@@ -11,8 +11,10 @@ import keras
 import keras_nlp
 
 
+# The name is that of the parent because Keras names the groups of a weight file after
+# classes: a backbone changed here still saves to a preset that Keras-NLP alone loads.
 @keras.saving.register_keras_serializable(package="maml_tf")
-class StridedPositionEmbedding(keras_nlp.layers.PositionEmbedding):
+class PositionEmbedding(keras_nlp.layers.PositionEmbedding):
     """A `keras_nlp.layers.PositionEmbedding` trimmed by a strided slice.
 
     Call arguments:
@@ -23,7 +25,7 @@ class StridedPositionEmbedding(keras_nlp.layers.PositionEmbedding):
     Example:
 
     >>> import numpy as np
-    >>> layer = StridedPositionEmbedding(sequence_length=8)
+    >>> layer = PositionEmbedding(sequence_length=8)
     >>> layer(np.zeros([2, 5, 4], "float32")).shape
     TensorShape([2, 5, 4])
     """
@@ -63,6 +65,6 @@ def make_position_embeddings_differentiable(model: keras.layers.Layer) -> int:
     for layer in model._flatten_layers():
         # An exact match: a subclass may trim its table in a way of its own.
         if type(layer) is keras_nlp.layers.PositionEmbedding:
-            layer.__class__ = StridedPositionEmbedding
+            layer.__class__ = PositionEmbedding
             changed += 1
     return changed

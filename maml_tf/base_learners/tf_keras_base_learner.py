@@ -79,8 +79,9 @@ def from_tf_keras(
 class _LayerVariables(keras.layers.Layer):
     """Holds the Keras 3 variables of one tf-keras layer, under that layer's name."""
 
-    def __init__(self, name: str, **kwargs: Any):
-        super().__init__(name=name, autocast=False, **kwargs)
+    def __init__(self, name: str, *, inside: str):
+        super().__init__(name=name, autocast=False)
+        self.model_name = inside
         self.held: list[keras.Variable] = []
         # Shared variables and their copies; past the tracking of variables.
         self.__dict__["_mirrored"] = []
@@ -92,7 +93,8 @@ class _LayerVariables(keras.layers.Layer):
         """Copies a tf-keras variable; `layer/part/kernel:0` keeps part and name."""
         *scopes, name = variable.name.split(":")[0].split("/")
         with contextlib.ExitStack() as stack:
-            for scope in [self.name, *(part for part in scopes if part != self.name)]:
+            inner = [s for s in scopes if s not in (self.model_name, self.name)]
+            for scope in [self.name, *inner]:
                 stack.enter_context(keras.name_scope(scope))
             copied = keras.Variable(
                 variable.numpy(),
@@ -173,15 +175,16 @@ class TFKerasBaseLearner(keras.Model):
         self.__dict__["_references"] = find_references(model)
         self.seed_generator = keras.random.SeedGenerator(name="dropout_seed")
         trainable = {id(variable) for variable in model.trainable_variables}
-        shared = _unreplaceable(model, self._references, sample)
-        if trainable and trainable <= shared:
+        shared, unlisted = _unreplaceable(model, self._references, sample)
+        if trainable <= shared:
             raise BaseLearnerError(
                 f"No trainable variable of the tf-keras model {model.name!r} can be "
-                "replaced: all are read inside a SavedModel, a tf.function or a "
-                "closure."
+                "replaced: there is none, or all are read inside a SavedModel, a "
+                "tf.function or a closure."
             )
         self.__dict__["_shared"] = shared
         self.shared_variables = [v.name for v in model.variables if id(v) in shared]
+        self.shared_variables += unlisted
         if self.shared_variables:
             warnings.warn(
                 f"{len(self.shared_variables)} variables of {model.name!r} stay "
@@ -199,14 +202,19 @@ class TFKerasBaseLearner(keras.Model):
     def _copy_variables(self, trainable: set[int]) -> None:
         """Makes the Keras 3 variables, layer by layer in the model's own order."""
         pairs: list[tuple[tf.Variable, keras.Variable]] = []
-        taken: set[int] = set()
         holders = []
-        for layer in [*self.tf_keras_model.layers, self.tf_keras_model]:
-            variables = [v for v in layer.variables if id(v) not in taken]
-            if not variables:
-                continue
-            holder = _LayerVariables(layer.name)
+        model = self.tf_keras_model
+        in_layers = {id(v) for layer in model.layers for v in layer.variables}
+        own = [v for v in model.variables if id(v) not in in_layers]
+        # What the model itself owns comes first, so that the last is the last layer.
+        groups = [(model.name, own)]
+        groups += [(layer.name, layer.variables) for layer in model.layers]
+        taken: set[int] = set()
+        for name, variables in groups:
+            holder = _LayerVariables(name, inside=model.name)
             for variable in variables:
+                if id(variable) in taken:
+                    continue
                 taken.add(id(variable))
                 copied = holder.hold(
                     variable,
@@ -214,7 +222,8 @@ class TFKerasBaseLearner(keras.Model):
                     shared=id(variable) in self._shared,
                 )
                 pairs.append((variable, copied))
-            holders.append(holder)
+            if holder.held:
+                holders.append(holder)
         self.layer_variables = holders
         self.__dict__["_pairs"] = pairs
 
@@ -312,11 +321,15 @@ def _zeros(spec: Any) -> Any:
 
 def _unreplaceable(
     model: "tf_keras.Model", references: References, sample: Any
-) -> set[int]:
+) -> tuple[set[int], list[str]]:
     """Finds the variables that a call still reads after all have been replaced.
 
     A gradient of the outputs with respect to the original variable, while a copy
     stands in for it, says that the copy is not what was read.
+
+    Returns:
+        The ids of such variables, and the names of trainable variables that the call
+        reads without the model having them among its own.
     """
     referenced = set().union(*(r.variables for r in references.to_variables))
     values = {id(v): tf.identity(v) for v in model.variables if id(v) in referenced}
@@ -346,4 +359,7 @@ def _unreplaceable(
         for v, gradient in zip(floating, gradients, strict=True)
         if gradient is not None
     }
-    return read | {id(v) for v in model.variables if id(v) not in referenced}
+    unreferenced = {id(v) for v in model.variables if id(v) not in referenced}
+    listed = {id(v) for v in model.variables}
+    unlisted = [v.name for v in tape.watched_variables() if id(v) not in listed]
+    return read | unreferenced, unlisted

@@ -23,7 +23,7 @@ class EpisodeIndices:
 
 
 class EpisodeSampler:
-    """Draws batches of tasks, each a pure function of the seed and its number.
+    """Draws batches of tasks, each a function of the seed and its number alone.
 
     No class stands twice in a task, no row (and no template of a class) on both
     sides, and labels are permuted anew in every task, without which a meta-learner

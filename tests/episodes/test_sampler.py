@@ -67,11 +67,13 @@ def test_draws_depend_on_seed_and_number_alone():
 
 
 def test_too_little_is_refused_by_name():
-    with pytest.raises(SamplingError, match="9 ways .* there are 8"):
+    with pytest.raises(SamplingError, match=r"9 ways .* there are 8"):
         EpisodeSampler(LABELS, ways=9, shots=1, queries=1)
     names = ["tiny", "large"]
     labels = [0, 0, 1, 1, 1, 1]
-    with pytest.raises(SamplingError, match="'tiny' has 2 rows.*2 shots and 2 queries"):
+    with pytest.raises(
+        SamplingError, match=r"'tiny' has 2 rows.*2 shots and 2 queries"
+    ):
         EpisodeSampler(labels, ways=2, shots=2, queries=2, class_names=names)
     with pytest.raises(SamplingError, match="there are 1"):
         EpisodeSampler(labels, ways=2, shots=2, queries=2, drop_small_classes=True)

@@ -44,8 +44,7 @@ def corpus(tmp_path):
     path = tmp_path / "corpus.jsonl"
     rows = [
         {"text": f"{word} {number} {word}", "label": word}
-        for word in ("red", "green", "blue", "black", "white", "brown", "pink", "grey")
-        + ("cyan", "gold")
+        for word in ["red", "green", "blue", "black", "white", "brown", "pink", "grey", "cyan", "gold"]
         for number in range(8)
     ]
     path.write_text("\n".join(map(json.dumps, rows)))
