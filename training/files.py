@@ -7,11 +7,12 @@ from pathlib import Path
 import keras
 from absl import app
 
-from maml_tf import MetaLearner  # the package's import registers what files name
+# Importing the package registers every class that a saved learner names.
+from maml_tf import MetaLearner
 
 
 def write_aside(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes beside the path and renames: a kill leaves the old file whole."""
+    """Writes beside the path and renames, so a kill leaves the old file whole."""
     aside = path.with_name("aside-" + path.name)
     write(aside)
     os.replace(aside, path)
@@ -22,6 +23,6 @@ def load_model(path: Path) -> MetaLearner:
         return keras.models.load_model(path)
     except Exception as error:
         raise app.UsageError(
-            f"{path} cannot be read as a saved learner ({type(error).__name__}); it may "
+            f"{path} is not a readable learner ({type(error).__name__}); it may "
             "be truncated: delete it to start again from what is left."
         ) from error

@@ -9,6 +9,7 @@ pretrained encoder reaches a machine that sees a package index and nothing else.
 import importlib.metadata
 import json
 import pathlib
+import textwrap
 from typing import NamedTuple
 
 import keras
@@ -77,7 +78,7 @@ def load_pretrained(
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise BaseLearnerError(
             f"The preset {preset!r} cannot be loaded ({type(error).__name__}: "
-            f"{reason.rstrip('.')}); {PRESET_FORMS}."
+            f"{textwrap.shorten(reason, 200).rstrip('.')}); {PRESET_FORMS}."
         ) from error
     if settings.get("do_lower_case") and settings.get("strip_accents") is not False:
         # The reference tokenizer takes accents off whenever it lower-cases, unless

@@ -251,7 +251,8 @@ class TFKerasBaseLearner(keras.Model):
     def to_tf_keras(self) -> "tf_keras.Model":
         """Copies the current weights into the tf-keras model and returns it."""
         for original, copied in self._pairs:
-            original.assign(copied.value)
+            if id(original) not in self._shared:
+                original.assign(copied.value)
         return self.tf_keras_model
 
     def get_config(self) -> dict[str, Any]:

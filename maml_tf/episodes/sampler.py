@@ -31,7 +31,7 @@ class EpisodeSampler:
 
     Args:
         labels: the class of each row.
-        ways, shots: numbers, or inclusive ranges drawn once a batch so that tasks stack.
+        ways, shots: numbers, or inclusive ranges drawn once a batch.
         queries: query rows of each class.
         tasks_per_batch: tasks in a batch.
         templates: near-duplicate clusters, or None.

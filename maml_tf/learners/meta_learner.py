@@ -140,6 +140,9 @@ class MetaLearner(keras.Model):
 
     def number_of_classes(self) -> int | None:
         """How many classes the predictions can name; None where it is not fixed."""
+        named = getattr(self.base_learner, "num_classes", None)
+        if named is not None:
+            return named
         shape = getattr(self.base_learner, "output_shape", None)
         return shape[-1] if isinstance(shape, tuple) and len(shape) > 1 else None
 

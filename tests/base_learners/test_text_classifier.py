@@ -123,7 +123,7 @@ def test_saved_and_loaded_is_the_same(tmp_path):
 
 
 def test_saved_after_fit_and_loaded_with_only_this_package_imported(tmp_path):
-    model = tiny(vocabulary=None)
+    model = tiny(num_layers=1)
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.fit(model.preprocessor(TEXTS), np.array([0, 1]), verbose=0)
     model.save(tmp_path / "model.keras")

@@ -110,8 +110,7 @@ def test_differentiates_twice_with_other_weights_for_every_task(kind):
     make, inputs = MODELS[kind]
     base = from_tf_keras(make())
     # In training, batch normalisation assigns its averages: see the next test.
-    xla = kind in ("functional", "subclassed")
-    assert_vectorises(base, inputs, training=False, xla=xla)
+    assert_vectorises(base, inputs, training=False, xla=kind == "subclassed")
 
 
 def test_moving_averages_go_to_the_keras_3_variables():

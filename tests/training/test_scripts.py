@@ -42,9 +42,10 @@ def run(script, *flags):
 @pytest.fixture
 def corpus(tmp_path):
     path = tmp_path / "corpus.jsonl"
+    words = "red green blue black white brown pink grey cyan gold"
     rows = [
         {"text": f"{word} {number} {word}", "label": word}
-        for word in ["red", "green", "blue", "black", "white", "brown", "pink", "grey", "cyan", "gold"]
+        for word in words.split()
         for number in range(8)
     ]
     path.write_text("\n".join(map(json.dumps, rows)))
