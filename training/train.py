@@ -126,7 +126,8 @@ def main(argv: list[str]) -> None:
     claim_output_dir(folder)
     keras.utils.set_random_seed(FLAGS.seed)
     checkpoint = folder / "checkpoint.keras"
-    learner = make_learner()
+    resuming = checkpoint.exists()
+    learner = load_model(checkpoint) if resuming else make_learner()
     data = encoded_splits(learner.base_learner.preprocessor, ("train", "validation"))
     validation = episode_dataset(
         data["validation"],
@@ -137,8 +138,7 @@ def main(argv: list[str]) -> None:
         drop_small_classes=True,
     )
     rows: list[dict] = []
-    if checkpoint.exists():
-        learner = load_model(checkpoint)
+    if resuming:
         lines = (folder / "metrics.jsonl").read_text().splitlines()
         done = int(learner.optimizer.iterations.numpy())
         rows = [r for r in map(json.loads, lines) if r["step"] <= done]
@@ -200,10 +200,5 @@ def _take(dataset, stream, count: int):
     )
 
 
-def run() -> None:
-    """The console entry point."""
-    app.run(main)
-
-
 if __name__ == "__main__":
-    run()
+    app.run(main)

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import keras
 
+from maml_tf.base_learners.head import head_of
+
 FastWeights = str | Callable[[str], bool]
 NAMED = ("all", "all_but_embeddings", "head", "lora")
 
@@ -48,7 +50,7 @@ def select_fast_variables(
     elif fast_weights == "lora":
         chosen = [v for v in trainable if "lora" in v.path]
     elif fast_weights == "head":
-        head = {id(v) for v in head_layer(base_learner).trainable_variables}
+        head = {id(v) for v in head_of(base_learner).trainable_variables}
         chosen = [v for v in trainable if id(v) in head]
     else:
         raise ValueError(
@@ -61,14 +63,3 @@ def select_fast_variables(
             f"{base_learner.name!r}; its paths are {[v.path for v in trainable][:8]}."
         )
     return chosen
-
-
-def head_layer(base_learner: keras.Model) -> keras.layers.Layer:
-    """The model's `head` attribute, or its last layer that owns trainable weights."""
-    named = getattr(base_learner, "head", None)
-    if isinstance(named, keras.layers.Layer):
-        return named
-    for layer in reversed(base_learner.layers):
-        if layer.trainable_variables:
-            return layer
-    raise ValueError(f"{base_learner.name!r} has no layer with trainable weights.")

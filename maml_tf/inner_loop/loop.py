@@ -68,8 +68,8 @@ class InnerLoop:
         *,
         training: bool = False,
         seed: tf.Tensor | None = None,
-    ) -> tuple[tf.Tensor, Tensors]:
-        """Predictions of one task, and what its run made of the other variables."""
+    ) -> tuple[tf.Tensor, dict[int, tf.Tensor]]:
+        """Predictions of one task, and the constants its run assigned, by place."""
         values = [
             value + tf.cast(seed, value.dtype)
             if seed is not None and is_seed(variable)
@@ -81,9 +81,14 @@ class InnerLoop:
             *zip(self.constant_variables, values, strict=True),
         ]
         with keras.StatelessScope(state_mapping=mapping) as scope:
+            before = [scope.get_current_value(v) for v in self.constant_variables]
             predictions = call_model(self.model, inputs, training)
-        updated = [scope.get_current_value(v) for v in self.constant_variables]
-        return predictions, updated
+        after = [scope.get_current_value(v) for v in self.constant_variables]
+        return predictions, {
+            place: new
+            for place, (old, new) in enumerate(zip(before, after, strict=True))
+            if new is not old
+        }
 
     def loss_task(
         self,
@@ -125,13 +130,8 @@ class InnerLoop:
         gradients = [tf.convert_to_tensor(g) for g in gradients]
         if self.first_order:
             gradients = [tf.stop_gradient(g) for g in gradients]
-        with keras.StatelessScope(
-            state_mapping=[
-                (v, value)
-                for v, value in zip(self.constant_variables, constants, strict=True)
-                if any(v is mine for mine in self.rule.variables)
-            ]
-        ):
+        mapping = list(zip(self.constant_variables, constants, strict=True))
+        with keras.StatelessScope(state_mapping=mapping):
             return self.rule.update(state, fast, gradients, step)
 
     def adapt(
@@ -145,13 +145,12 @@ class InnerLoop:
         training: bool = False,
         seeds: tf.Tensor | None = None,
         unroll: bool = True,
-        shared_start: bool = True,
     ) -> Tensors:
         """Fast weights `[tasks, ...]` after `steps` updates on each task's support set.
 
         Args:
-            fast: the starting weights, without a task axis if `shared_start` (all tasks
-                start alike, and the first step runs as one batch), else with one.
+            fast: the starting weights, without a task axis: all tasks start alike, and
+                the first unrolled step runs as one batch.
             constants: see `constants()`.
             inputs: support inputs, a nest of tensors `[tasks, support, ...]`.
             targets: support targets `[tasks, support, ...]`.
@@ -160,7 +159,6 @@ class InnerLoop:
             seeds: `[tasks]`, so that dropout differs between tasks and steps.
             unroll: trace the steps one by one, which a tape can differentiate through;
                 otherwise they run in a `tf.while_loop` traced once.
-            shared_start: see `fast`.
         """
         tasks = tf.shape(targets)[0] if targets.shape[0] is None else targets.shape[0]
 
@@ -185,18 +183,14 @@ class InnerLoop:
                 elements["fast"] = (weights, state)
             return over_tasks(task, elements, vectorized=self.vectorized)
 
-        if not shared_start:
-            state = over_tasks(self.rule.init, fast, vectorized=self.vectorized)
-        else:
-            state = self.rule.init(fast)
+        state = self.rule.init(fast)
         if steps == 0:
-            return repeat_for_tasks(fast, tasks) if shared_start else fast
+            return repeat_for_tasks(fast, tasks)
         if unroll:
             for index in range(steps):
-                fast, state = step(fast, state, index, index > 0 or not shared_start)
+                fast, state = step(fast, state, index, index > 0)
             return fast
-        if shared_start:
-            fast, state = repeat_for_tasks((fast, state), tasks)
+        fast, state = repeat_for_tasks((fast, state), tasks)
         _, fast, _ = tf.while_loop(
             lambda index, *_: index < steps,
             lambda index, weights, moments: (

@@ -148,36 +148,29 @@ class MAML(MetaLearner):
                 training=training,
                 seed=element.get("seed"),
             )
-            places = self._statistics() if training else []
-            # An untouched value is a tensor from outside, which the map cannot stack.
-            return predictions, [tf.identity(updated[i]) for i in places]
+            # Batch statistics and the like; an untouched value would only be copied.
+            statistics = {
+                place: tf.identity(value)
+                for place, value in updated.items()
+                if training and value.dtype.is_floating
+            }
+            return predictions, statistics
 
-        predictions, updated = over_tasks(task, elements, vectorized=loop.vectorized)
+        predictions, statistics = over_tasks(task, elements, vectorized=loop.vectorized)
         if training:
-            self._update_state(updated)
+            self._update_state(statistics)
         return predictions
-
-    def _statistics(self) -> list[int]:
-        """Places of batch statistics and the like among the loop's constants."""
-        return [
-            i
-            for i, v in enumerate(self.inner_loop.constant_variables)
-            if not v.trainable
-            and not is_seed(v)
-            and any(v is w for w in self.base_learner.non_trainable_variables)
-        ]
 
     def _seeds(self, targets: tf.Tensor, training: bool) -> tf.Tensor | None:
         if not training or not any(map(is_seed, self.inner_loop.constant_variables)):
             return None
         return tf.range(tf.shape(targets)[0]) * 1000
 
-    def _update_state(self, updated: list[tf.Tensor]) -> None:
+    def _update_state(self, statistics: dict[int, tf.Tensor]) -> None:
         """Moves batch statistics to their mean over tasks, and on to the next seed."""
         variables = self.inner_loop.constant_variables
-        for place, value in zip(self._statistics(), updated, strict=True):
-            if variables[place].dtype.startswith(("float", "bfloat")):
-                variables[place].assign(tf.reduce_mean(value, axis=0))
+        for place, value in statistics.items():
+            variables[place].assign(tf.reduce_mean(value, axis=0))
         for variable in filter(is_seed, variables):
             variable.assign(variable.value + tf.constant([0, 1], variable.dtype))
 

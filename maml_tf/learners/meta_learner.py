@@ -147,10 +147,12 @@ class MetaLearner(keras.Model):
         return shape[-1] if isinstance(shape, tuple) and len(shape) > 1 else None
 
     def fit(self, x=None, y=None, **kwargs):
-        if kwargs.get("class_weight"):
-            # Keras takes the second axis of [tasks, query] labels for a one-hot axis.
-            x = _weighted(x, y, kwargs.pop("class_weight"), kwargs)
-            y = None if isinstance(x, tf.data.Dataset) else y
+        # Keras takes the second axis of [tasks, query] labels for a one-hot axis.
+        class_weight = kwargs.pop("class_weight", None)
+        if class_weight and isinstance(x, tf.data.Dataset):
+            x = x.map(lambda x, y: (x, y, _class_weights(y, class_weight)))
+        elif class_weight:
+            kwargs["sample_weight"] = _class_weights(y, class_weight).numpy()
         self._ready(x, y)
         return super().fit(x, y, **kwargs)
 
@@ -194,10 +196,3 @@ def _class_weights(y: Any, class_weight: dict[int, float]) -> tf.Tensor:
     for label, weight in class_weight.items():
         table[label] = weight
     return tf.gather(tf.constant(table), tf.cast(y, tf.int32))
-
-
-def _weighted(x: Any, y: Any, class_weight: dict[int, float], kwargs: dict) -> Any:
-    if isinstance(x, tf.data.Dataset):
-        return x.map(lambda a, b: (a, b, _class_weights(b, class_weight)))
-    kwargs["sample_weight"] = _class_weights(y, class_weight).numpy()
-    return x

@@ -175,6 +175,21 @@ def test_batch_statistics_move_in_training_only():
     assert np.abs(mean.numpy()).max() > 0
 
 
+def test_frozen_weights_are_neither_copied_nor_moved():
+    frozen = keras.layers.Dense(3, trainable=False)
+    base = keras.Sequential([keras.Input((4,)), frozen, keras.layers.Dense(2)])
+    learner = MAML(base, inner_steps=1)
+    loop = learner.inner_loop
+    _, assigned = loop.predict_task(
+        loop.initial(), loop.constants(), tf.ones((2, 4)), training=True
+    )
+    assert assigned == {}
+    before = frozen.get_weights()
+    learner.train_on_batch(*make_episodes())
+    for old, new in zip(before, frozen.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
 def test_reptile_moves_exactly_towards_the_mean_of_the_adapted_weights(float64):
     base = small().base_learner
     learner = Reptile(base, inner_steps=4, inner_learning_rate=0.2)
