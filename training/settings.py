@@ -1,13 +1,22 @@
-"""What train and evaluate share: the flags of a task, and the data they name."""
+"""What the scripts share: the flags of a task, the data they name, how they end."""
 
-from absl import flags
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
+from absl import app, flags
+
+from maml_tf.base_learners import BaseLearnerError
 from maml_tf.episodes import (
+    CorpusError,
     EncodedCorpus,
+    SamplingError,
     encode_corpus,
     read_corpus,
     split_classes,
 )
+from maml_tf.learners.episode_checks import EpisodeError
 
 flags.DEFINE_string(
     "corpus",
@@ -18,8 +27,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "class_split",
     "random",
-    "How classes are divided into train, validation and test: random | group | "
-    "file:folds.json#01.",
+    "How classes are divided into train, validation and test: random | "
+    "random:0.6,0.2,0.2 | group | file:folds.json#01.",
 )
 flags.DEFINE_integer("ways", 5, "Classes in a task.", lower_bound=2)
 flags.DEFINE_integer("shots", 5, "Support examples of each class.", lower_bound=1)
@@ -29,6 +38,35 @@ flags.DEFINE_string("data_dir", None, "Where TFDS keeps prepared data sets.")
 flags.DEFINE_bool("download", False, "Let TFDS download a data set.")
 
 FLAGS = flags.FLAGS
+# What is wrong with the user's input, as against a fault of ours.
+MISTAKES = (CorpusError, SamplingError, BaseLearnerError, EpisodeError)
+
+
+def run_script(main: Callable[[list[str]], None]) -> None:
+    """Runs `main` under absl; a mistake in the input ends it in one sentence."""
+
+    def checked(argv: list[str]) -> None:
+        if len(argv) > 1:
+            raise app.UsageError(f"Unexpected arguments: {' '.join(argv[1:])}.")
+        try:
+            main(argv)
+        except MISTAKES as error:
+            sys.exit(f"{Path(sys.argv[0]).stem}: {error}")
+
+    app.run(checked)
+
+
+def adopt_settings_of_run(folder: Path) -> None:
+    """Gives every task flag that the command line leaves out the run's own value.
+
+    A corpus of the command line's own has classes of its own, so the run's class split
+    is then left alone.
+    """
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    foreign = FLAGS["corpus"].present and FLAGS.corpus != config["corpus"]
+    for name in ("corpus", "class_split", "ways", "shots", "queries", "seed"):
+        if not FLAGS[name].present and not (foreign and name == "class_split"):
+            setattr(FLAGS, name, config[name])
 
 
 def encoded_splits(preprocessor, names: tuple[str, ...]) -> dict[str, EncodedCorpus]:

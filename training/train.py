@@ -13,14 +13,14 @@ from pathlib import Path
 
 import keras
 import tensorflow as tf
-from absl import app, flags, logging
+from absl import app, flags
 
 from maml_tf.base_learners import create_model, create_text_encoder
 from maml_tf.episodes import episode_dataset
 from maml_tf.evaluation import episode_accuracies, mean_with_interval, plot_curves
 from maml_tf.learners import MAML, MetaLearner, PrototypicalNetwork, Reptile
 from training.files import load_model, write_aside
-from training.settings import FLAGS, encoded_splits, shape_of_tasks
+from training.settings import FLAGS, encoded_splits, run_script, shape_of_tasks
 
 LEARNERS = ("maml", "first_order_maml", "anil", "reptile", "prototypical")
 flags.DEFINE_enum("learner", "prototypical", LEARNERS, "The meta-learner.")
@@ -100,10 +100,9 @@ def run_config() -> dict:
     return {name: FLAGS[name].value for name in names}
 
 
-def claim_output_dir(folder: Path) -> None:
-    """Makes the folder, or makes sure that it holds an earlier part of this run."""
+def check_output_dir(folder: Path, config: dict) -> None:
+    """Makes sure that the folder is free, or holds an earlier part of this run."""
     described = folder / "config.json"
-    config = run_config()
     if described.exists():
         earlier = json.loads(described.read_text())
         differing = sorted(k for k in config if earlier.get(k) != config[k])
@@ -114,52 +113,43 @@ def claim_output_dir(folder: Path) -> None:
             )
     elif folder.exists() and any(folder.iterdir()):
         raise app.UsageError(f"{folder} is not empty and holds no run; choose another.")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_aside(described, lambda path: path.write_text(json.dumps(config, indent=2)))
 
 
 def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"Unexpected arguments: {' '.join(argv[1:])}.")
     check_flags()
-    folder = Path(FLAGS.output_dir)
-    claim_output_dir(folder)
+    folder, config = Path(FLAGS.output_dir), run_config()
+    check_output_dir(folder, config)
     keras.utils.set_random_seed(FLAGS.seed)
     checkpoint = folder / "checkpoint.keras"
     resuming = checkpoint.exists()
     learner = load_model(checkpoint) if resuming else make_learner()
+    start = int(learner.optimizer.iterations.numpy()) if resuming else 0
     data = encoded_splits(learner.base_learner.preprocessor, ("train", "validation"))
-    validation = episode_dataset(
-        data["validation"],
-        **shape_of_tasks(),
-        tasks_per_batch=2,
-        seed=FLAGS.seed + 1,
-        steps=-(-FLAGS.validation_episodes // 2),
-        drop_small_classes=True,
-    )
-    rows: list[dict] = []
-    if resuming:
-        lines = (folder / "metrics.jsonl").read_text().splitlines()
-        done = int(learner.optimizer.iterations.numpy())
-        rows = [r for r in map(json.loads, lines) if r["step"] <= done]
-        logging.info("Resuming after step %d.", done)
-    else:
-        learner.compile(
-            keras.optimizers.AdamW(FLAGS.meta_learning_rate, weight_decay=0.01),
-            jit_compile=FLAGS.jit_compile,
-        )
-        write_aside(folder / "initial.keras", learner.save)
-    learner.optimizer.build(learner.trainable_variables)
-    start = int(learner.optimizer.iterations.numpy())
     training = episode_dataset(
         data["train"],
         **shape_of_tasks(),
         tasks_per_batch=FLAGS.tasks_per_batch,
         seed=FLAGS.seed,
-        steps=None,
         start_step=start,
         drop_small_classes=True,
     )
+    # Made for its check alone: too little to validate on is refused before training.
+    episode_dataset(data["validation"], **shape_of_tasks(), drop_small_classes=True)
+    rows: list[dict] = []
+    if resuming:
+        lines = (folder / "metrics.jsonl").read_text().splitlines()
+        rows = [r for r in map(json.loads, lines) if r["step"] <= start]
+        print(f"Going on after step {start} of an earlier part of this run.")
+    else:
+        text = json.dumps(config, indent=2)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_aside(folder / "config.json", lambda path: path.write_text(text))
+        learner.compile(
+            keras.optimizers.AdamW(FLAGS.meta_learning_rate, weight_decay=0.01),
+            jit_compile=FLAGS.jit_compile,
+        )
+        learner.optimizer.build(learner.trainable_variables)
+        write_aside(folder / "initial.keras", learner.save)
     stream = iter(training)
     board = keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False)
     while start < FLAGS.steps:
@@ -172,7 +162,15 @@ def main(argv: list[str]) -> None:
             callbacks=[board],
         )
         start += count
-        score = mean_with_interval(episode_accuracies(learner, validation))
+        score = mean_with_interval(
+            episode_accuracies(
+                learner,
+                data["validation"],
+                **shape_of_tasks(),
+                episodes=FLAGS.validation_episodes,
+                seed=FLAGS.seed + 1,
+            )
+        )
         best = max((row["validation_accuracy"] for row in rows), default=-1.0)
         rows.append(
             {
@@ -182,7 +180,7 @@ def main(argv: list[str]) -> None:
                 "validation_ci95": score.ci95,
             }
         )
-        print(f"step {start}: validation accuracy {score}", flush=True)
+        print(f"step {start} of {FLAGS.steps}: validation accuracy {score}", flush=True)
         if score.mean > best:
             write_aside(folder / "model.keras", learner.save)
         # The metrics first: a kill in between repeats the last interval and its row.
@@ -201,4 +199,4 @@ def _take(dataset, stream, count: int):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_script(main)

@@ -4,16 +4,9 @@ import random
 from typing import Any
 
 from maml_tf.episodes.corpus import Corpus, CorpusError
+from maml_tf.episodes.slot_values import Values, values_of
 
 ROWS_PER_CLASS = 120
-# The package leaves slot values to the installation; these are ours.
-VALUES = {
-    "name": ["desk lamp", "ceiling fan", "front door", "radio", "heater", "curtain"],
-    "area": ["kitchen", "bedroom", "garage", "hallway", "office", "bathroom"],
-    "floor": ["first floor", "ground floor", "attic", "basement"],
-    "item": ["milk", "bread", "apples", "soap"],
-}
-ANYTHING = ["dinner", "the laundry", "a walk", "jazz", "good morning", "the meeting"]
 
 
 def read_home_assistant_intents(languages: str = "en", *, seed: int = 0) -> Corpus:
@@ -45,7 +38,9 @@ def read_home_assistant_intents(languages: str = "en", *, seed: int = 0) -> Corp
             )
         for intent, blocks in sorted(content["intents"].items()):
             label = intent if len(codes) == 1 else f"{code}/{intent}"
-            for text, template in _walk_intent(content, blocks, f"{seed}/{label}"):
+            for text, template in _walk_intent(
+                content, blocks, values_of(code), f"{seed}/{label}"
+            ):
                 for column, value in zip(
                     columns, (text, label, code, f"{label}/{template}"), strict=True
                 ):
@@ -54,7 +49,9 @@ def read_home_assistant_intents(languages: str = "en", *, seed: int = 0) -> Corp
     return Corpus(*(tuple(column) for column in columns), name=name)
 
 
-def _walk_intent(content: dict, blocks: dict, seed: str) -> list[tuple[str, str]]:
+def _walk_intent(
+    content: dict, blocks: dict, values: Values, seed: str
+) -> list[tuple[str, str]]:
     """Distinct sentences of one intent, each with the name of its template."""
     templates = [
         (f"{number}/{index}", sentence, block)
@@ -65,7 +62,7 @@ def _walk_intent(content: dict, blocks: dict, seed: str) -> list[tuple[str, str]
     found: dict[str, str] = {}
     for _ in range(3):
         for name, sentence, block in templates:
-            walker = _Walker(content, block, generator)
+            walker = _Walker(content, block, values, generator)
             for _ in range(1 + ROWS_PER_CLASS // len(templates)):
                 if len(found) < ROWS_PER_CLASS and (text := walker.walk(sentence)):
                     found.setdefault(text, name)
@@ -75,13 +72,15 @@ def _walk_intent(content: dict, blocks: dict, seed: str) -> list[tuple[str, str]
 class _Walker:
     """One random sentence after another of a template with its rules and lists."""
 
-    def __init__(self, content: dict, block: dict, generator: random.Random) -> None:
+    def __init__(
+        self, content: dict, block: dict, values: Values, generator: random.Random
+    ) -> None:
         self.rules = {
             **content.get("expansion_rules", {}),
             **block.get("expansion_rules", {}),
         }
         self.lists = {**content.get("lists", {}), **block.get("lists", {})}
-        self.random = generator
+        self.values, self.random = values, generator
 
     def walk(self, sentence: str) -> str:
         text = " ".join(self._expand(_parsed(sentence), 0).split())
@@ -109,8 +108,8 @@ class _Walker:
     def _slot(self, reference: Any, depth: int) -> str:
         name = reference.list_name
         described = self.lists.get(name, {})
-        if name in VALUES:
-            return self.random.choice(VALUES[name])
+        if name in self.values:
+            return self.random.choice(self.values[name])
         if "range" in described:
             bounds = described["range"]
             low, high, by = bounds["from"], bounds["to"], bounds.get("step", 1)
@@ -122,7 +121,7 @@ class _Walker:
         if ".." in name:
             low, high = name.split(",")[0].split("..")
             return str(self.random.randint(int(low), int(high)))
-        return self.random.choice(ANYTHING)
+        return self.random.choice(self.values["anything"])
 
 
 _CACHE: dict[str, Any] = {}

@@ -6,12 +6,17 @@ from maml_tf.evaluation.accuracy import (
     frozen_prototypes,
     mean_with_interval,
 )
-from maml_tf.evaluation.plots import plot_curves
+from maml_tf.evaluation.features import embed_corpus
+from maml_tf.evaluation.inner_steps import accuracy_by_inner_steps
+from maml_tf.evaluation.plots import plot_curves, plot_inner_steps
 
 __all__ = [
     "Accuracy",
+    "accuracy_by_inner_steps",
+    "embed_corpus",
     "episode_accuracies",
     "frozen_prototypes",
     "mean_with_interval",
     "plot_curves",
+    "plot_inner_steps",
 ]

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+from maml_tf.episodes import EncodedCorpus, episode_dataset
+from maml_tf.evaluation.features import embed_corpus
 from maml_tf.learners import MetaLearner, PrototypicalNetwork
 
 
@@ -39,19 +43,78 @@ def mean_with_interval(values: Iterable[float]) -> Accuracy:
     return Accuracy(float(array.mean()), float(half), len(array))
 
 
-def episode_accuracies(learner: MetaLearner, episodes: Iterable) -> np.ndarray:
-    """The share of right queries in each episode, `[episodes]`.
+def episode_accuracies(
+    learner: MetaLearner,
+    encoded: EncodedCorpus,
+    *,
+    ways: int,
+    shots: int,
+    queries: int,
+    episodes: int,
+    seed: int = 0,
+    tasks_per_batch: int = 2,
+    progress: bool = False,
+    **adapt_options: Any,
+) -> np.ndarray:
+    """The share of right queries in each of a number of episodes, `[episodes]`.
+
+    The same seed draws the same episodes for any learner. Where adaptation leaves the
+    encoder alone, each text is encoded once for all episodes.
 
     Args:
         learner: adapts to every support set anew; nothing is trained.
-        episodes: batches `(x, y)` of tasks, a finite dataset.
+        encoded: the corpus; classes with too few rows are left out.
+        ways, shots, queries: the shape of a task.
+        episodes: how many.
+        seed: fixes the draws.
+        tasks_per_batch: tasks at once, where the encoder has to run.
+        progress: show a bar.
+        adapt_options: passed to the learner's `adapt`, such as MAML's `steps`.
+
+    Raises:
+        SamplingError: if too few classes are large enough.
+
+    Example:
+
+    >>> rows = np.repeat(np.eye(3, dtype="float32"), 4, axis=0)
+    >>> data = EncodedCorpus(rows, np.repeat(np.arange(3), 4), ("a", "b", "c"))
+    >>> network = PrototypicalNetwork(keras.Sequential([keras.layers.Identity()]))
+    >>> episode_accuracies(network, data, ways=2, shots=1, queries=2, episodes=3)
+    array([1., 1., 1.])
     """
+
+    def draw(data, tasks):
+        return episode_dataset(
+            data,
+            ways=ways,
+            shots=shots,
+            queries=queries,
+            tasks_per_batch=tasks,
+            seed=seed,
+            steps=-(-episodes // tasks),
+            drop_small_classes=True,
+        )
+
+    batches = draw(encoded, tasks_per_batch)
+    learner.build_from_episode(next(iter(batches))[0])
+    if (parts := learner.over_features()) is not None:
+        encoder, learner = parts
+        batches = draw(embed_corpus(encoder, encoded), tasks_per_batch)
+
+    @tf.function(reduce_retracing=True)
+    def answer(x):
+        support = x["support_inputs"], x["support_targets"]
+        return learner.predict_adapted(
+            learner.adapt(*support, **adapt_options), x["query_inputs"]
+        )
+
+    bar = keras.utils.Progbar(episodes, unit_name="episode", verbose=int(progress))
     shares: list[np.ndarray] = []
-    for x, y in episodes:
-        learner.build_from_episode(x)
-        guesses = np.argmax(learner.predict_on_batch(x), axis=-1)
+    for x, y in batches:
+        guesses = np.argmax(answer(x), axis=-1)
         shares.append((guesses == np.asarray(y)).mean(axis=-1))
-    return np.concatenate(shares)
+        bar.update(min(len(shares) * tasks_per_batch, episodes))
+    return np.concatenate(shares)[:episodes]
 
 
 def frozen_prototypes(base_learner: keras.Model) -> PrototypicalNetwork:

@@ -38,6 +38,14 @@ class MetaLearner(keras.Model):
         """Predictions `[tasks, query, ...]` for the queries under the fast weights."""
         raise NotImplementedError
 
+    def over_features(self) -> tuple[keras.Model, "MetaLearner"] | None:
+        """An encoder, and this learner over its features, if adapting leaves it alone.
+
+        Episodes over one corpus can then share one run of the encoder per example.
+        None where adaptation changes the encoder.
+        """
+        return None
+
     def _prepare(self) -> None:
         """Called once the base learner has its variables."""
         self.built = True

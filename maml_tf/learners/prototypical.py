@@ -64,6 +64,13 @@ class PrototypicalNetwork(MetaLearner):
             )
         super()._prepare()
 
+    def over_features(self) -> tuple[keras.Model, "PrototypicalNetwork"]:
+        config = {k: v for k, v in self.get_config().items() if k != "base_learner"}
+        as_they_are = keras.Sequential([keras.Input((None,)), keras.layers.Identity()])
+        network = type(self)(as_they_are, **config)
+        network.log_scale.assign(self.log_scale)
+        return self.base_learner, network
+
     def number_of_classes(self) -> int | None:
         return self.max_ways
 

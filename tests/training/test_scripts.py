@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from maml_tf.evaluation import mean_with_interval
-
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = (
     "--base_learner=scratch:num_layers=1,hidden_dim=16,num_heads=2",
@@ -72,27 +70,65 @@ def test_train_resume_and_evaluate(tmp_path, corpus, learner):
         assert mine["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
         assert mine["validation_accuracy"] == theirs["validation_accuracy"]
     results = tmp_path / "results.json"
+    plot = [f"--inner_steps_plot={tmp_path / 'steps.png'}"] * (learner == "maml")
     done = run(
         "evaluate",
-        corpus,
         f"--model_dir={whole}",
         "--episodes=6",
-        *SMALL[1:],
         f"--results={results}",
+        *plot,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     row = json.loads(results.read_text())
+    # Nothing was said of the task, so it is the one that the run was trained for.
+    assert (row["ways"], row["shots"], row["queries"], row["seed"]) == (2, 2, 2, 1)
+    assert f"--corpus={row['corpus']}" == corpus
     assert row["episodes"] == 6 and row["chance"] == 0.5
     assert 0 <= row["frozen_prototype_accuracy"] <= 1 and row["ci95"] >= 0
     if learner == "maml":
-        done = run("evaluate", corpus, f"--model_dir={whole}", "--ways=4")
+        assert sorted(row["accuracy_by_inner_steps"], key=int)[:2] == ["0", "1"]
+        assert (tmp_path / "steps.png").stat().st_size > 0
+        done = run("evaluate", f"--model_dir={whole}", "--ways=4")
         assert done.returncode != 0 and "--ways=4 is too many" in done.stderr
         other = run("train", corpus, "--learner=anil", *TRAIN, f"--output_dir={whole}")
         assert "holds another run" in other.stderr
         model = whole / "model.keras"
         model.write_bytes(model.read_bytes()[:1000])
-        done = run("evaluate", corpus, f"--model_dir={whole}")
+        done = run("evaluate", f"--model_dir={whole}")
         assert done.returncode != 0 and "truncated" in done.stderr
+    else:
+        export_and_predict(whole, tmp_path)
+
+
+def export_and_predict(model_dir, tmp_path):
+    exported = tmp_path / "exported"
+    done = run("export", f"--model_dir={model_dir}", f"--export_dir={exported}")
+    assert done.returncode == 0, done.stderr[-2000:]
+    support, queries = tmp_path / "bot.csv", tmp_path / "questions.txt"
+    support.write_text("text,label\nhello,greet\nhi you,greet\nso long,leave\n")
+    queries.write_text("hello\n\nso long\n")
+    asked = (f"--support=csv:{support}", f"--queries={queries}")
+    done = run("predict", f"--saved_model={exported}", *asked)
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = json.loads(done.stdout)
+    assert [row["text"] for row in rows] == ["hello", "so long"]
+    for row in rows:
+        chances = row["probabilities"]
+        assert sorted(chances) == ["greet", "leave"]
+        assert sum(chances.values()) == pytest.approx(1, abs=1e-5)
+        assert row["intent"] == max(chances, key=chances.get)
+    support.write_text("text,label\nhello,greet\nhi you,greet\n")
+    done = run("predict", f"--saved_model={exported}", *asked)
+    assert done.returncode == 1 and "two intents or more" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_corpus_that_is_too_small_is_refused_in_one_sentence(tmp_path, corpus):
+    out = tmp_path / "out"
+    done = run("train", corpus, *TRAIN, "--shots=7", f"--output_dir={out}")
+    assert done.returncode == 1 and "there are 0" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(
@@ -110,11 +146,3 @@ def test_flags_that_do_not_fit_are_refused(tmp_path, flags, message):
     assert done.returncode != 0
     assert message in done.stdout + done.stderr
     assert not (tmp_path / "out").exists()
-
-
-def test_interval_against_the_textbook():
-    accuracy = mean_with_interval([0.0, 1.0] * 50)
-    assert accuracy.mean == 0.5
-    assert accuracy.ci95 == pytest.approx(1.96 * 0.502519 / 10, rel=1e-5)
-    with pytest.raises(ValueError, match="two episodes"):
-        mean_with_interval([1.0])

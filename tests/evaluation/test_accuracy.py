@@ -1,0 +1,69 @@
+"""Accuracy over episodes: the interval, and the features computed once."""
+
+import numpy as np
+import pytest
+
+from maml_tf import MAML, PrototypicalNetwork, create_model, create_text_encoder
+from maml_tf.episodes import Corpus, encode_corpus, episode_dataset
+from maml_tf.evaluation import (
+    accuracy_by_inner_steps,
+    embed_corpus,
+    episode_accuracies,
+    mean_with_interval,
+)
+
+SIZES = {"num_layers": 1, "hidden_dim": 16, "num_heads": 2, "sequence_length": 32}
+TASKS = {"ways": 3, "shots": 2, "queries": 3}
+
+
+def test_interval_against_the_textbook():
+    accuracy = mean_with_interval([0.0, 1.0] * 50)
+    assert accuracy.mean == 0.5
+    assert accuracy.ci95 == pytest.approx(1.96 * 0.502519 / 10, rel=1e-5)
+    with pytest.raises(ValueError, match="two episodes"):
+        mean_with_interval([1.0])
+
+
+def colours(preprocessor):
+    words = ["red", "green", "blue", "black", "white"]
+    rows = [(f"{w} {w[: n % 3]} {'x' * n}", w) for w in words for n in range(9)]
+    return encode_corpus(Corpus(*zip(*rows, strict=True)), preprocessor)
+
+
+@pytest.mark.parametrize("distance", ["squared_euclidean", "cosine"])
+def test_features_computed_once_give_the_same_accuracies(distance):
+    network = PrototypicalNetwork(
+        create_text_encoder(**SIZES, seed=1), distance=distance, scale=3.0
+    )
+    data = colours(network.base_learner.preprocessor)
+    once = episode_accuracies(network, data, episodes=9, seed=4, **TASKS)
+    direct = []
+    for x, y in episode_dataset(data, tasks_per_batch=1, steps=9, seed=4, **TASKS):
+        direct.append((np.argmax(network(x), -1) == y).mean())
+    # Batches of one task draw as `episode_accuracies` does over stored features.
+    np.testing.assert_allclose(
+        episode_accuracies(
+            network, data, episodes=9, seed=4, tasks_per_batch=1, **TASKS
+        ),
+        direct,
+    )
+    assert len(once) == 9 and 1 / 3 < np.mean(once) < 1
+
+
+def test_embedding_a_corpus_keeps_rows_in_their_place():
+    encoder = create_text_encoder(**SIZES, seed=1)
+    data = colours(encoder.preprocessor)
+    vectors = embed_corpus(encoder, data, batch_size=7).inputs
+    np.testing.assert_allclose(vectors, encoder(data.inputs), rtol=1e-4, atol=1e-5)
+
+
+def test_accuracy_by_inner_steps_adapts_anew_for_each_number():
+    learner = MAML(
+        create_model(num_classes=3, **SIZES, seed=1), inner_learning_rate=0.5
+    )
+    data = colours(learner.base_learner.preprocessor)
+    curve = accuracy_by_inner_steps(
+        learner, data, steps=(0, 8), episodes=8, seed=2, **TASKS
+    )
+    assert list(curve) == [0, 8]
+    assert curve[8].mean > curve[0].mean

@@ -1,0 +1,110 @@
+"""Teaches an exported model a bot from a file and asks it: files in, JSON out.
+
+    python -m training.predict --saved_model=saved_models/first \\
+        --support=jsonl:bot.jsonl --queries=questions.txt --results=answers.json
+
+The support file holds a few sentences of each intent, in any form that --corpus of
+training.train reads. Queries are one sentence a line, or JSON lines with a "text".
+"""
+
+import json
+from pathlib import Path
+
+import tensorflow as tf
+import tensorflow_text  # noqa: F401  registers the operations of the tokenizer
+from absl import app, flags
+
+from maml_tf.episodes import CorpusError, read_corpus
+from training.files import write_aside
+from training.settings import run_script
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string(
+    "saved_model",
+    None,
+    "An export of training.export: saved_models/NAME, of which the newest version is "
+    "taken, or saved_models/NAME/VERSION.",
+    required=True,
+)
+flags.DEFINE_string(
+    "support", None, "Labelled sentences, say jsonl:FILE or csv:FILE.", required=True
+)
+flags.DEFINE_string("queries", None, "A .txt or .jsonl file.", required=True)
+flags.DEFINE_string("results", None, "A JSON file to write instead of printing.")
+
+
+def newest_version(folder: Path) -> Path:
+    """The folder itself if it is a SavedModel, else its highest numbered version."""
+    if (folder / "saved_model.pb").is_file():
+        return folder
+    versions = [p for p in folder.glob("*") if p.name.isdecimal()]
+    if not versions:
+        raise app.UsageError(
+            f"{folder} holds no exported model; write one with training.export."
+        )
+    return max(versions, key=lambda path: int(path.name))
+
+
+def read_queries(path: Path) -> list[str]:
+    """The sentences of a text file or of JSON lines."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorpusError(f"{path} cannot be read as UTF-8 text: {error}.") from error
+    texts = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        if path.suffix == ".jsonl":
+            try:
+                line = str(json.loads(line)["text"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise CorpusError(
+                    f'{path}, line {number} is no JSON object with a "text".'
+                ) from error
+        texts.append(line.strip())
+    if not texts:
+        raise CorpusError(f"{path} holds no sentences; give one a line.")
+    return texts
+
+
+def main(argv: list[str]) -> None:
+    version = newest_version(Path(FLAGS.saved_model))
+    support = read_corpus(FLAGS.support, download=False)
+    queries = read_queries(Path(FLAGS.queries))
+    classify = tf.saved_model.load(str(version)).signatures["serving_default"]
+    try:
+        answer = classify(
+            support_texts=tf.constant(support.texts),
+            support_labels=tf.constant(support.labels),
+            query_texts=tf.constant(queries),
+        )
+    except tf.errors.InvalidArgumentError as error:
+        raise CorpusError(str(error.message).splitlines()[0]) from error
+    names = [name.decode() for name in answer["class_names"].numpy()]
+    rows = [
+        {
+            "text": text,
+            "intent": intent.decode(),
+            "probabilities": dict(
+                zip(names, map(float, probabilities), strict=True),
+            ),
+        }
+        for text, intent, probabilities in zip(
+            queries,
+            answer["intents"].numpy(),
+            answer["probabilities"].numpy(),
+            strict=True,
+        )
+    ]
+    text = json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+    if FLAGS.results:
+        path = Path(FLAGS.results)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+    else:
+        print(text, end="")
+
+
+if __name__ == "__main__":
+    run_script(main)
