@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from maml_tf.learners import MetaLearner
 from maml_tf.serving.model_card import bytes_in, describe
+from maml_tf.serving.precision import in_precision
 from maml_tf.serving.request_checks import Limits
 from maml_tf.serving.server_configs import write_server_configs
 from maml_tf.serving.signatures import ServedLearner
@@ -45,6 +46,7 @@ def export_learner(
     *,
     limits: Limits | None = None,
     scope_threshold: float | None = None,
+    precision: str = "float32",
     card: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes the next version of a learner that adapts inside the graph.
@@ -60,14 +62,15 @@ def export_learner(
             for each class where the learner tells a fixed number of classes apart.
         scope_threshold: see `ServedLearner`. None takes the learner's own attribute of
             that name, and 0.5, half-way between chance and certainty, without one.
+        precision: `"float32"`, `"bfloat16"` or `"int8"`; see `in_precision`.
         card: more entries for the model card, such as what it was trained on.
 
     Returns:
         The folder of the version. It appears under its number only when complete.
 
     Raises:
-        ValueError: if the learner has no preprocessor or was never built, or the
-            threshold is not between 0 and 1.
+        ValueError: if the learner has no preprocessor or was never built, the
+            threshold is not between 0 and 1, or the precision cannot be had.
     """
     if getattr(learner.base_learner, "preprocessor", None) is None:
         raise ValueError(
@@ -84,13 +87,19 @@ def export_learner(
         raise ValueError(
             f"scope_threshold must be between 0 and 1, not {scope_threshold!r}."
         )
+    learner = in_precision(learner, precision)
     served = ServedLearner(learner, limits or _limits_for(learner), scope_threshold)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     aside = folder / f"unfinished-{os.getpid()}"
     shutil.rmtree(aside, ignore_errors=True)
     try:
-        _write(served, aside, folder.resolve().name, card or {})
+        _write(
+            served,
+            aside,
+            folder.resolve().name,
+            {"precision": precision, **(card or {})},
+        )
         version = _publish(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

@@ -52,23 +52,14 @@ class ServedLearner:
         self.limits = limits or Limits()
         self.scope_threshold = float(scope_threshold)
         texts = tf.TensorSpec([None], tf.string)
-        prefix = tf.TensorSpec([], tf.string)
-        fast = tf.function(self._fast_weights, autograph=False).get_concrete_function(
-            texts, tf.TensorSpec([None], tf.int32)
-        )
-        self.layout = StateLayout(fast.structured_outputs, fingerprint(learner))
-        self._learn = tf.function(
-            self._learn_from, input_signature=[texts, texts, prefix], autograph=False
-        )
         state = tf.TensorSpec([None], tf.float32)
-        self._answer = tf.function(
-            self._answer_queries,
-            input_signature=[state, texts, texts, prefix],
-            autograph=False,
-        )
-        self._embed = tf.function(
-            self._embed_texts, input_signature=[texts], autograph=False
-        )
+        prefix = tf.TensorSpec([], tf.string)
+        self._fingerprint = fingerprint(learner)
+        # Concrete functions: a tf.function would trace the model again wherever it is
+        # first called. Learning comes first, for it tells what a state is made of.
+        self._learn = _traced(self._learn_from, texts, texts, prefix)
+        self._answer = _traced(self._answer_queries, state, texts, texts, prefix)
+        self._embed = _traced(self._embed_texts, texts)
 
     def classify(
         self, support_texts: Any, support_labels: Any, query_texts: Any
@@ -76,16 +67,18 @@ class ServedLearner:
         """Answers from a bot that the request itself defines."""
         # Rank first: a scalar would crash a server inside the tokenizer's operation.
         texts, labels, queries = _ranked(1, support_texts, support_labels, query_texts)
-        return self._classify_task(texts, labels, queries, "")
+        return self._classify_task(texts, labels, queries, tf.constant(""))
 
     def adapt(self, support_texts: Any, support_labels: Any) -> Tensors:
         """The state that a support set teaches, and its class names."""
-        state, names = self._learn(*_ranked(1, support_texts, support_labels), "")
+        texts, labels = _ranked(1, support_texts, support_labels)
+        state, names = self._learn(texts, labels, tf.constant(""))
         return {"state": state, "class_names": names}
 
     def predict(self, state: Any, class_names: Any, query_texts: Any) -> Tensors:
         """Answers from a state that `adapt` returned."""
-        return self._answer(*_ranked(1, state, class_names, query_texts), "")
+        state, names, texts = _ranked(1, state, class_names, query_texts)
+        return self._answer(state, names, texts, tf.constant(""))
 
     def embed(self, texts: Any) -> Tensors:
         """The encoder's vectors `[texts, dim]`."""
@@ -116,9 +109,7 @@ class ServedLearner:
 
         def task(row: Any) -> Any:
             place, texts, names = row
-            return self._learn(
-                _until_empty(texts), _until_empty(names), _prefix(place)
-            )
+            return self._learn(_until_empty(texts), _until_empty(names), _prefix(place))
 
         states, names = tf.map_fn(
             task,
@@ -183,7 +174,10 @@ class ServedLearner:
         self._check_support(faults, texts, labels)
         texts, labels = faults.guard((texts, labels))
         names, numbers = tf.unique(labels)
-        state = self.layout.pack(self._fast_weights(texts, numbers), names)
+        tokens = self._one_task(self._tokens(texts))
+        fast = dict(self.learner.adapt(tokens, numbers[tf.newaxis]))
+        self.layout = StateLayout(fast, self._fingerprint)
+        state = self.layout.pack(fast, names)
         diverged = Faults(prefix)
         diverged.add(
             ~tf.reduce_all(tf.math.is_finite(state)),
@@ -191,10 +185,6 @@ class ServedLearner:
             "learning rate may be too large for them.",
         )
         return diverged.guard((state, names))
-
-    def _fast_weights(self, texts: tf.Tensor, numbers: tf.Tensor) -> Tensors:
-        tokens = self._one_task(self._tokens(texts))
-        return dict(self.learner.adapt(tokens, numbers[tf.newaxis]))
 
     def _answer_queries(
         self, state: tf.Tensor, names: tf.Tensor, texts: tf.Tensor, prefix: tf.Tensor
@@ -233,6 +223,10 @@ class ServedLearner:
 
     def _one_task(self, tokens: Tensors) -> Tensors:
         return {key: value[tf.newaxis] for key, value in tokens.items()}
+
+
+def _traced(function: Any, *signature: tf.TensorSpec) -> Any:
+    return tf.function(function, autograph=False).get_concrete_function(*signature)
 
 
 def _ranked(rank: int, *tensors: Any) -> tuple[tf.Tensor, ...]:

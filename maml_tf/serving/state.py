@@ -73,9 +73,7 @@ class StateLayout:
         header = tf.stack([tf.cast(number, tf.float32) for number in header])
         return tf.concat([header, payload], 0)
 
-    def cut(
-        self, state: tf.Tensor, names: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def cut(self, state: tf.Tensor, names: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """State and class names without what a batch padded them with at their end."""
         header = _header_of(state)
         header = tf.where(tf.math.is_finite(header), header, tf.zeros_like(header))
@@ -115,8 +113,9 @@ class StateLayout:
         fast, offset = {}, tf.constant(HEADER)
         for name, (shape, dtype) in self.specs.items():
             free = shape.count(None)
-            found = iter(tf.unstack(tf.cast(state[offset : offset + free], tf.int32),
-                                    num=free))
+            found = iter(
+                tf.unstack(tf.cast(state[offset : offset + free], tf.int32), num=free)
+            )
             offset += free
             sizes = tf.stack([next(found) if size is None else size for size in shape])
             count = tf.reduce_prod(sizes)

@@ -17,25 +17,29 @@ LABELS = ["light", "light", "music", "music"]
 QUERIES = ["turn off the lamp in the kitchen, please"]
 
 
-def warm_up_requests(version: str | Path) -> list[tuple[str, dict[str, tf.Tensor]]]:
+def warm_up_requests(
+    signatures: dict[str, Any],
+) -> list[tuple[str, dict[str, tf.Tensor]]]:
     """One request for each signature of an export, each of which it has answered.
 
     Args:
-        version: the folder of one version of an export.
+        signatures: what `load_signatures` gives.
 
     Returns:
         Pairs of a signature's name and its inputs.
     """
-    signatures = load_signatures(version)
     texts = {
         "support_texts": tf.constant(TEXTS),
         "support_labels": tf.constant(LABELS),
         "query_texts": tf.constant(QUERIES),
         "texts": tf.constant(QUERIES),
     }
-    known = {**texts, **signatures["adapt"](
-        support_texts=texts["support_texts"], support_labels=texts["support_labels"]
-    )}
+    known = {
+        **texts,
+        **signatures["adapt"](
+            support_texts=texts["support_texts"], support_labels=texts["support_labels"]
+        ),
+    }
     requests = []
     for name, signature in sorted(signatures.items()):
         wanted = signature.structured_input_signature[1]
@@ -63,7 +67,7 @@ def write_warm_up(version: str | Path, model: str) -> list[str]:
         from tensorflow_serving.apis import prediction_log_pb2
     except ImportError:
         return []
-    requests = warm_up_requests(version)
+    requests = warm_up_requests(load_signatures(version))
     path = Path(version) / RECORDS
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
