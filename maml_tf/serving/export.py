@@ -1,7 +1,9 @@
-"""A SavedModel that learns: support texts, support labels and query texts go in."""
+"""Writes a learner as a SavedModel that learns: NAME/VERSION, whole or not at all."""
 
+import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,25 +11,66 @@ import keras
 import tensorflow as tf
 
 from maml_tf.learners import MetaLearner
+from maml_tf.serving.model_card import bytes_in, describe
+from maml_tf.serving.precision import in_precision
+from maml_tf.serving.request_checks import Limits
+from maml_tf.serving.server_configs import write_server_configs
+from maml_tf.serving.signatures import ServedLearner
+from maml_tf.serving.warm_up import write_warm_up
+
+DEFAULT_SCOPE_THRESHOLD = 0.5
+INPUTS = {
+    "support_texts": tf.string,
+    "support_labels": tf.string,
+    "state": tf.float32,
+    "class_names": tf.string,
+    "query_texts": tf.string,
+    "texts": tf.string,
+}
+SUPPORT = ("support_texts", "support_labels")
+SIGNATURES = {
+    "serving_default": ("classify", 1, (*SUPPORT, "query_texts")),
+    "classify": ("classify", 1, (*SUPPORT, "query_texts")),
+    "adapt": ("adapt", 1, SUPPORT),
+    "predict": ("predict", 1, ("state", "class_names", "query_texts")),
+    "embed": ("embed", 1, ("texts",)),
+    "classify_tasks": ("classify_tasks", 2, (*SUPPORT, "query_texts")),
+    "adapt_tasks": ("adapt_tasks", 2, SUPPORT),
+    "predict_tasks": ("predict_tasks", 2, ("state", "class_names", "query_texts")),
+}
 
 
-def export_learner(learner: MetaLearner, folder: str | Path) -> Path:
+def export_learner(
+    learner: MetaLearner,
+    folder: str | Path,
+    *,
+    limits: Limits | None = None,
+    scope_threshold: float | None = None,
+    precision: str = "float32",
+    card: Mapping[str, Any] | None = None,
+) -> Path:
     """Writes the next version of a learner that adapts inside the graph.
 
-    The one signature, `serving_default`, takes `support_texts` `[S]`, `support_labels`
-    `[S]` and `query_texts` `[Q]`, all strings, and gives `intents` `[Q]`,
-    `probabilities` `[Q, N]` and `class_names` `[N]`. A request that cannot be learned
-    from is answered with an INVALID_ARGUMENT error.
+    Beside the SavedModel the version has `model_card.json` and, where the package
+    tensorflow-serving-api is installed, warm-up records of every signature. The folder
+    above `NAME` gets `models.config` and `batching.config` for TF Serving.
 
     Args:
         learner: a built learner over a text base learner with its `preprocessor`.
         folder: `NAME`; the version goes to `NAME/VERSION`, the next free number.
+        limits: the largest request that is worked on. By default 1,000 examples, or 40
+            for each class where the learner tells a fixed number of classes apart.
+        scope_threshold: see `ServedLearner`. None takes the learner's own attribute of
+            that name, and 0.5, half-way between chance and certainty, without one.
+        precision: `"float32"`, `"bfloat16"` or `"int8"`; see `in_precision`.
+        card: more entries for the model card, such as what it was trained on.
 
     Returns:
         The folder of the version. It appears under its number only when complete.
 
     Raises:
-        ValueError: if the learner has no preprocessor or was never built.
+        ValueError: if the learner has no preprocessor or was never built, the
+            threshold is not between 0 and 1, or the precision cannot be had.
     """
     if getattr(learner.base_learner, "preprocessor", None) is None:
         raise ValueError(
@@ -36,72 +79,75 @@ def export_learner(learner: MetaLearner, folder: str | Path) -> Path:
         )
     if not learner.built:
         raise ValueError("Train the learner, or call it on a task, before the export.")
+    if scope_threshold is None:
+        scope_threshold = getattr(learner, "scope_threshold", None)
+    if scope_threshold is None:
+        scope_threshold = DEFAULT_SCOPE_THRESHOLD
+    if not 0 <= scope_threshold <= 1:
+        raise ValueError(
+            f"scope_threshold must be between 0 and 1, not {scope_threshold!r}."
+        )
+    learner = in_precision(learner, precision)
+    served = ServedLearner(learner, limits or _limits_for(learner), scope_threshold)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    taken = [int(p.name) for p in folder.iterdir() if p.name.isdecimal()]
-    version = folder / str(max(taken, default=0) + 1)
-    aside = folder / f"unfinished-{version.name}-{os.getpid()}"
-    archive = keras.export.ExportArchive()
-    archive.track(learner)
-    strings = tf.TensorSpec([None], tf.string)
-    archive.add_endpoint(
-        "serving_default",
-        lambda support_texts, support_labels, query_texts: _classify(
-            learner, support_texts, support_labels, query_texts
-        ),
-        input_signature=[
-            tf.TensorSpec(strings.shape, strings.dtype, name=name)
-            for name in ("support_texts", "support_labels", "query_texts")
-        ],
-    )
+    aside = folder / f"unfinished-{os.getpid()}"
+    shutil.rmtree(aside, ignore_errors=True)
     try:
-        archive.write_out(str(aside), verbose=False)
-        os.rename(aside, version)
+        _write(
+            served,
+            aside,
+            folder.resolve().name,
+            {"precision": precision, **(card or {})},
+        )
+        version = _publish(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+    write_server_configs(folder.resolve().parent)
     return version
 
 
-def _classify(
-    learner: MetaLearner, support_texts: Any, support_labels: Any, query_texts: Any
-) -> dict[str, tf.Tensor]:
-    # Rank first: a scalar would crash a server inside the tokenizer's own operation.
-    texts, labels, queries = (
-        tf.ensure_shape(t, [None]) for t in (support_texts, support_labels, query_texts)
-    )
-    names, numbers = tf.unique(labels)
-    checks = [
-        tf.debugging.assert_equal(
-            tf.size(texts), tf.size(labels), "support_labels must be as many as texts."
-        ),
-        tf.debugging.assert_greater(
-            tf.size(names), 1, "The support set needs examples of two intents or more."
-        ),
-        tf.debugging.assert_greater(tf.size(queries), 0, "There is no query text."),
-    ]
-    most = learner.number_of_classes()
-    if most is not None:
-        checks.append(
-            tf.debugging.assert_less_equal(
-                tf.size(names), most, f"This model tells at most {most} intents apart."
-            )
+def _write(
+    served: ServedLearner, aside: Path, name: str, card: Mapping[str, Any]
+) -> None:
+    archive = keras.export.ExportArchive()
+    archive.track(served.learner)
+    for signature, (method, rank, inputs) in SIGNATURES.items():
+        archive.add_endpoint(
+            signature,
+            getattr(served, method),
+            input_signature=[
+                tf.TensorSpec([None] * rank, INPUTS[key], name=key) for key in inputs
+            ],
         )
-    with tf.control_dependencies(checks):
-        both = tf.concat([texts, queries], axis=0)
-        # Learning waits for the checks too, or its own errors would come first.
-        numbers = tf.identity(numbers)
-    tokens = learner.base_learner.preprocessor(both)
-    # A five-word sentence must not cost the longest length the model can read.
-    longest = tf.reduce_max(tf.reduce_sum(tf.cast(tokens["padding_mask"], tf.int32), 1))
-    cropped = {key: value[:, :longest] for key, value in tokens.items()}
-    size = tf.size(texts)
-    support = {key: value[tf.newaxis, :size] for key, value in cropped.items()}
-    query = {key: value[tf.newaxis, size:] for key, value in cropped.items()}
-    fast = learner.adapt(support, numbers[tf.newaxis])
-    logits = learner.predict_adapted(fast, query)[0, :, : tf.size(names)]
-    probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
-    return {
-        "intents": tf.gather(names, tf.argmax(probabilities, axis=-1)),
-        "probabilities": probabilities,
-        "class_names": names,
+    archive.write_out(str(aside), verbose=False)
+    entries = {
+        "name": name,
+        **describe(served.learner, served),
+        **card,
+        "signatures": {key: list(value[2]) for key, value in SIGNATURES.items()},
+        "warm_up": write_warm_up(aside, name),
+        "bytes": bytes_in(aside),
     }
+    (aside / "model_card.json").write_text(json.dumps(entries, indent=2) + "\n")
+
+
+def _publish(aside: Path, folder: Path) -> Path:
+    """Renames to the next free number, also when another export took it meanwhile."""
+    taken = [int(p.name) for p in folder.iterdir() if p.name.isdecimal()]
+    number = max(taken, default=0) + 1
+    while True:
+        version = folder / str(number)
+        try:
+            os.rename(aside, version)
+            return version
+        except OSError:
+            if not version.exists():
+                raise
+            number += 1
+
+
+def _limits_for(learner: MetaLearner) -> Limits:
+    most = learner.number_of_classes()
+    # A gradient through the encoder keeps its activations, a mean does not.
+    return Limits() if most is None else Limits(examples=max(40 * most, 2))

@@ -7,15 +7,10 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from serving.conftest import LABELS, QUERIES, SUPPORT, make_prototypical
 
-from maml_tf import MAML, PrototypicalNetwork, create_model, create_text_encoder
-from maml_tf.learners import MetaLearner
-from maml_tf.serving import export_learner
-
-SUPPORT = ["turn on the lamp", "lights on please", "play a song", "some music now"]
-LABELS = ["light", "light", "music", "music"]
-QUERIES = ["lamp on", "play music", "a song please with the lamp turned off for once"]
-SIZES = {"num_layers": 1, "hidden_dim": 16, "num_heads": 2, "sequence_length": 32}
+from maml_tf.serving import Limits, export_learner, load_signatures
+from maml_tf.serving.server_configs import write_server_configs
 
 STRANGER = """
 import glob, importlib.util, json, os, sys
@@ -33,17 +28,19 @@ print(json.dumps({"intents": [i.decode() for i in out["intents"].numpy().tolist(
 """
 
 
-def learners() -> dict[str, MetaLearner]:
-    return {
-        "prototypical": PrototypicalNetwork(create_text_encoder(**SIZES), scale=0.1),
-        "maml": MAML(create_model(num_classes=4, **SIZES), inner_learning_rate=0.1),
+def expected_probabilities(learner):
+    tokens = learner.base_learner.preprocessor
+    x = {
+        "support_inputs": {k: v[None] for k, v in tokens(SUPPORT).items()},
+        "support_targets": tf.constant([[0, 0, 1, 1]]),
+        "query_inputs": {k: v[None] for k, v in tokens(QUERIES).items()},
     }
+    return tf.nn.softmax(learner(x)[0, :, :2]).numpy()
 
 
 @pytest.mark.parametrize("kind", ["prototypical", "maml"])
-def test_export_adapts_in_a_stranger_process(tmp_path, kind):
-    learner = learners()[kind]
-    version = export_learner(learner, tmp_path / "bot")
+def test_export_adapts_in_a_stranger_process(tmp_path, exports, kind):
+    learner, version = exports(kind)
     assert version.name == "1"
     request = {
         "support_texts": SUPPORT,
@@ -60,39 +57,85 @@ def test_export_adapts_in_a_stranger_process(tmp_path, kind):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     answer = json.loads(done.stdout.splitlines()[-1])
-    tokens = learner.base_learner.preprocessor
-    x = {
-        "support_inputs": {k: v[None] for k, v in tokens(SUPPORT).items()},
-        "support_targets": tf.constant([[0, 0, 1, 1]]),
-        "query_inputs": {k: v[None] for k, v in tokens(QUERIES).items()},
-    }
-    expected = tf.nn.softmax(learner(x)[0, :, :2]).numpy()
+    expected = expected_probabilities(learner)
     np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
     names = np.array(["light", "music"])
     assert answer["intents"] == names[expected.argmax(-1)].tolist()
 
 
-def test_versions_count_up_and_bad_requests_are_answered(tmp_path):
-    learner = learners()["maml"]
-    export_learner(learner, tmp_path)
-    version = export_learner(learner, tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["1", "2"]
-    serve = tf.saved_model.load(str(version)).signatures["serving_default"]
-
-    def ask(support, labels, queries):
-        return serve(
-            support_texts=tf.constant(support, tf.string),
-            support_labels=tf.constant(labels, tf.string),
-            query_texts=tf.constant(queries, tf.string),
+def test_nothing_in_the_export_asks_for_xla(exports):
+    saved = tf.compat.v1.saved_model.loader_impl.parse_saved_model(
+        str(exports("maml").folder)
+    )
+    library = saved.meta_graphs[0].graph_def.library
+    assert len(library.function) > 8
+    loops = 0
+    for function in library.function:
+        for attribute in ("_XlaMustCompile", "_xla_must_compile"):
+            assert not function.attr[attribute].b
+        loops += sum(
+            node.op in ("While", "StatelessWhile") for node in function.node_def
         )
+    assert loops >= 1  # the inner loop is a loop and not unrolled
 
-    assert ask(SUPPORT, LABELS, QUERIES)["probabilities"].shape == (3, 2)
-    for request, message in [
-        ((SUPPORT, LABELS[:3], QUERIES), "as many as texts"),
-        ((SUPPORT, ["a"] * 4, QUERIES), "two intents or more"),
-        ((SUPPORT, LABELS, []), "no query text"),
-        (([], [], QUERIES), "two intents or more"),
-        ((list("abcde"), list("abcde"), QUERIES), "at most 4 intents"),
-    ]:
-        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-            ask(*request)
+
+def test_the_layout_is_what_tf_serving_reads(exports, tmp_path):
+    version = exports("prototypical").folder
+    card = json.loads((version / "model_card.json").read_text())
+    assert card["learner"] == "PrototypicalNetwork"
+    assert card["name"] == "prototypical" and card["bytes"] > 0
+    root = version.parent.parent
+    config = (root / "models.config").read_text()
+    assert 'name: "prototypical" base_path: "/models/prototypical"' in config
+    assert "pad_variable_length_inputs: true" in (root / "batching.config").read_text()
+    write_server_configs(root, mounted="/srv")
+    assert "/srv/prototypical" in (root / "models.config").read_text()
+
+
+def test_warm_up_records_are_read_and_answered(exports):
+    logs = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
+    version = exports("prototypical").folder
+    signatures = load_signatures(version)
+    seen = set()
+    path = version / "assets.extra" / "tf_serving_warmup_requests"
+    for record in tf.data.TFRecordDataset(str(path)):
+        request = logs.PredictionLog.FromString(record.numpy()).predict_log.request
+        inputs = {k: tf.constant(tf.make_ndarray(v)) for k, v in request.inputs.items()}
+        assert signatures[request.model_spec.signature_name](**inputs)
+        seen.add(request.model_spec.signature_name)
+    assert seen == signatures.keys()
+
+
+def test_versions_count_up_and_a_failed_export_leaves_nothing(tmp_path, monkeypatch):
+    folder = tmp_path / "models" / "bot"
+    (folder / "7").mkdir(parents=True)
+    learner = make_prototypical()
+
+    def fail(*_):
+        raise RuntimeError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("maml_tf.serving.export.write_warm_up", fail)
+        with pytest.raises(RuntimeError, match="no room"):
+            export_learner(learner, folder)
+    assert [path.name for path in folder.iterdir()] == ["7"]
+    version = export_learner(
+        learner, folder, limits=Limits(examples=3), scope_threshold=0.0
+    )
+    assert version.name == "8"
+    assert sorted(path.name for path in folder.iterdir()) == ["7", "8"]
+    ask = load_signatures(folder)["classify"]
+    texts = [tf.constant(t) for t in (SUPPORT[1:], LABELS[1:], QUERIES)]
+    keys = ("support_texts", "support_labels", "query_texts")
+    answer = ask(**dict(zip(keys, texts, strict=True)))
+    assert answer["in_scope"].numpy().all()  # a threshold of 0 takes everything
+    texts[:2] = tf.constant(SUPPORT), tf.constant(LABELS)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at most 3"):
+        ask(**dict(zip(keys, texts, strict=True)))
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1])
+def test_a_threshold_out_of_range_is_refused(tmp_path, threshold):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        export_learner(make_prototypical(), tmp_path, scope_threshold=threshold)
+    assert not any(tmp_path.iterdir())

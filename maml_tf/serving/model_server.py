@@ -1,0 +1,107 @@
+"""A small server with TF Serving's REST and gRPC surface, for laptops and tests."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from maml_tf.serving.served_versions import ServedVersions
+
+
+class ModelServer:
+    """Serves the newest version under a folder until it is stopped.
+
+    REST runs on waitress, gRPC on grpcio. New versions are picked up while running; the
+    old one answers what it has begun. For production use TF Serving.
+
+    Args:
+        folder: `NAME`, which holds versions.
+        name: the model's name; the folder's own if None.
+        host: the address to listen on.
+        rest_port: 0 takes a free one.
+        grpc_port: 0 takes a free one, None leaves gRPC out.
+        threads: requests that are worked on at once over each of the two.
+        poll_seconds: how often new versions are looked for.
+
+    Raises:
+        FileNotFoundError: if no version there can be served.
+        ImportError: if the extra `serving` is not installed.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        name: str | None = None,
+        *,
+        host: str = "127.0.0.1",
+        rest_port: int = 8501,
+        grpc_port: int | None = 8500,
+        threads: int = 4,
+        poll_seconds: float = 2.0,
+    ) -> None:
+        try:
+            import waitress
+
+            from maml_tf.serving.grpc_service import start_grpc
+            from maml_tf.serving.rest_service import LARGEST_BODY, RestService
+        except ImportError as error:
+            raise ImportError(
+                f"The server needs `pip install 'maml-tf[serving]'` ({error})."
+            ) from error
+        self.versions = ServedVersions(folder, name)
+        self.versions.look()
+        if self.versions.newest() is None:
+            reason = "; ".join(error for _, _, error in self.versions.status())
+            raise FileNotFoundError(
+                f"{folder} holds no version that can be served"
+                + (f": {reason}" if reason else "; write one with training.export.")
+            )
+        self._rest: Any = waitress.create_server(
+            RestService(self.versions),
+            host=host,
+            port=rest_port,
+            threads=threads,
+            max_request_body_size=LARGEST_BODY,
+        )
+        self.rest_port: int = self._rest.effective_port
+        self._grpc, self.grpc_port = None, None
+        if grpc_port is not None:
+            self._grpc, self.grpc_port = start_grpc(
+                self.versions, f"{host}:{grpc_port}", threads
+            )
+        self._stopped = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._rest.run, daemon=True),
+            threading.Thread(target=self._watch, args=(poll_seconds,), daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _watch(self, seconds: float) -> None:
+        while not self._stopped.wait(seconds):
+            self.versions.look()
+
+    def wait(self) -> None:
+        """Waits until `request_stop` or `stop` is called elsewhere."""
+        self._stopped.wait()
+
+    def request_stop(self) -> None:
+        """Ends `wait`; safe inside a signal handler."""
+        self._stopped.set()
+
+    def stop(self, patience: float = 10.0) -> None:
+        """Takes no new requests, and waits for those that run.
+
+        Args:
+            patience: seconds that running requests are given.
+        """
+        self._stopped.set()
+        if self._grpc is not None:
+            self._grpc.stop(patience).wait()
+        self._rest.task_dispatcher.shutdown(timeout=patience)
+        self._rest.close()
+
+    def __enter__(self) -> "ModelServer":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.stop()

@@ -1,0 +1,156 @@
+"""Checks of a request inside the graph: the first fault found becomes the answer.
+
+A served graph has no Python to raise from. Every check here is safe on any input, so
+all of them may run before the one assertion that everything else waits for.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest request that is worked on; a larger one is refused.
+
+    Args:
+        examples: support examples of one task.
+        queries: query texts of one task.
+        text_bytes: length of one text or label in bytes of UTF-8.
+        tasks: tasks in one request to a signature with a task axis.
+
+    Raises:
+        ValueError: if a limit is less than 1, or fewer than two examples may be given.
+    """
+
+    examples: int = 1000
+    queries: int = 1000
+    text_bytes: int = 10_000
+    tasks: int = 64
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            least = 2 if name == "examples" else 1
+            if int(value) != value or value < least:
+                raise ValueError(
+                    f"The limit {name} must be {least} or more, not {value}."
+                )
+
+
+class Faults:
+    """Collects what is wrong with a request and refuses it with one sentence.
+
+    Args:
+        prefix: what the sentence starts with, a string tensor or a string.
+
+    Example:
+
+    >>> faults = Faults()
+    >>> faults.add(tf.constant(True), "There is no text.")
+    >>> faults.guard(tf.constant(1))
+    Traceback (most recent call last):
+    ...
+    tensorflow.python.framework.errors_impl.InvalidArgumentError: Expected 'tf.Tensor...
+    >>> int(Faults().guard(tf.constant(1)))
+    1
+    """
+
+    def __init__(self, prefix: Any = "") -> None:
+        self.prefix = prefix
+        self.sentence = tf.constant("")
+
+    def add(self, wrong: tf.Tensor, *sentence: Any) -> None:
+        """Notes a fault where `wrong`; the parts of its sentence are joined."""
+        parts = [self.prefix]
+        for part in sentence:
+            is_number = isinstance(part, tf.Tensor) and part.dtype != tf.string
+            parts.append(tf.strings.as_string(part) if is_number else part)
+        first = tf.equal(tf.strings.length(self.sentence), 0)
+        self.sentence = tf.where(first & wrong, tf.strings.join(parts), self.sentence)
+
+    def guard(self, tensors: Any) -> Any:
+        """The same tensors, which exist only where no fault was found."""
+        check = tf.debugging.Assert(tf.equal(self.sentence, ""), [self.sentence])
+        with tf.control_dependencies([] if check is None else [check]):
+            return tf.nest.map_structure(tf.identity, tensors)
+
+
+def check_strings(faults: Faults, strings: tf.Tensor, name: str, limit: int) -> None:
+    """Notes strings `[any]` that are not UTF-8, have nothing to read or are too long.
+
+    Args:
+        faults: where faults are noted.
+        strings: texts or labels.
+        name: what the client calls them.
+        limit: most bytes of one.
+    """
+    clean = tf.strings.unicode_transcode(strings, "UTF-8", "UTF-8", errors="replace")
+    faults.add(tf.reduce_any(clean != strings), f"{name} must be UTF-8.")
+    # Separators, control and format characters of Unicode: nothing a reader sees.
+    seen = tf.strings.regex_replace(clean, r"[\s\pZ\pC]+", "")
+    faults.add(
+        tf.reduce_any(tf.equal(seen, "")),
+        f"{name} holds an empty string; leave it out or write something there.",
+    )
+    longest = tf.reduce_max(tf.concat([[0], tf.strings.length(strings)], 0))
+    faults.add(
+        longest > limit,
+        f"{name} holds a string of ",
+        longest,
+        f" bytes; at most {limit} are read.",
+    )
+
+
+def check_support(
+    faults: Faults,
+    texts: tf.Tensor,
+    labels: tf.Tensor,
+    limits: Limits,
+    most_classes: int | None,
+) -> None:
+    """Notes what makes a support set, texts and labels `[examples]`, unlearnable."""
+    faults.add(
+        tf.size(texts) != tf.size(labels),
+        "support_labels must be as many as support_texts, but there are ",
+        tf.size(labels),
+        " labels and ",
+        tf.size(texts),
+        " texts.",
+    )
+    faults.add(
+        tf.size(texts) > limits.examples,
+        "The support set has ",
+        tf.size(texts),
+        f" examples; this model learns from at most {limits.examples}.",
+    )
+    check_strings(faults, texts, "support_texts", limits.text_bytes)
+    check_strings(faults, labels, "support_labels", limits.text_bytes)
+    classes = tf.size(tf.unique(labels).y)
+    faults.add(
+        classes < 2,
+        "The support set needs examples of two intents or more and has ",
+        classes,
+        ".",
+    )
+    if most_classes is not None:
+        faults.add(
+            classes > most_classes,
+            f"This model tells at most {most_classes} intents apart, not ",
+            classes,
+            ".",
+        )
+
+
+def check_queries(
+    faults: Faults, texts: tf.Tensor, limits: Limits, name: str = "query_texts"
+) -> None:
+    """Notes what makes query texts `[queries]` unanswerable."""
+    faults.add(tf.equal(tf.size(texts), 0), f"{name} holds no text.")
+    faults.add(
+        tf.size(texts) > limits.queries,
+        f"{name} has ",
+        tf.size(texts),
+        f" entries; at most {limits.queries} are answered at once.",
+    )
+    check_strings(faults, texts, name, limits.text_bytes)

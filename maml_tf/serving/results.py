@@ -1,0 +1,92 @@
+"""What a client gets back: typed answers, or one of three errors."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from maml_tf.serving.state import OTHER_VERSION
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers to query texts.
+
+    Attributes:
+        intents: the likeliest class of each query.
+        probabilities: `[queries, classes]`.
+        in_scope: `[queries]`, whether a query belongs to any of the classes.
+        class_names: the class of each column.
+    """
+
+    intents: list[str]
+    probabilities: np.ndarray
+    in_scope: np.ndarray
+    class_names: list[str]
+
+
+@dataclass(frozen=True)
+class AdaptedState:
+    """What `adapt` learned, for `predict`; opaque, and kept by the client.
+
+    Attributes:
+        values: `[floats]`, single precision.
+        class_names: in the order that the state knows them.
+
+    Example:
+
+    >>> state = AdaptedState(np.arange(3, dtype="float32"), ["a", "b"])
+    >>> AdaptedState.from_bytes(state.to_bytes()).class_names
+    ['a', 'b']
+    """
+
+    values: np.ndarray
+    class_names: list[str]
+
+    def to_bytes(self) -> bytes:
+        """The state as bytes to be stored."""
+        head = json.dumps(self.class_names).encode()
+        return len(head).to_bytes(4, "little") + head + self.values.tobytes()
+
+    @classmethod
+    def from_bytes(cls, stored: bytes) -> "AdaptedState":
+        """The state that `to_bytes` stored."""
+        start = 4 + int.from_bytes(stored[:4], "little")
+        values = np.frombuffer(stored[start:], "float32")
+        return cls(values, json.loads(stored[4:start]))
+
+
+class RequestError(ValueError):
+    """The service refused the request; sending it again would change nothing."""
+
+
+class StaleStateError(RequestError):
+    """The state was made by another version of the model; `adapt` makes a new one."""
+
+
+class ServiceError(RuntimeError):
+    """The service failed, is not there or took too long."""
+
+
+class Overloaded(ServiceError):
+    """The service could not take the request now; trying again is safe."""
+
+
+def error_from(code: str, sentence: str) -> Exception:
+    """The exception for a status code such as `INVALID_ARGUMENT`.
+
+    Example:
+
+    >>> error_from("INVALID_ARGUMENT", "x\\nassertion failed: [No text.]\\n\\t [[y]]")
+    RequestError('No text.')
+    """
+    marker = "assertion failed: ["
+    if marker in sentence:
+        sentence = sentence.split(marker, 1)[1].split("]\n")[0].split("]\\n")[0]
+        sentence = sentence.removesuffix("]")
+    if code in ("INVALID_ARGUMENT", "NOT_FOUND", "OUT_OF_RANGE"):
+        kind = StaleStateError if OTHER_VERSION in sentence else RequestError
+        return kind(sentence)
+    if code in ("UNAVAILABLE", "RESOURCE_EXHAUSTED"):
+        return Overloaded(sentence)
+    return ServiceError(f"{code}: {sentence}")

@@ -1,0 +1,279 @@
+"""What an export can be asked: classify, adapt, predict, embed, on raw strings.
+
+All model code sits in three functions, each traced once: learning, answering and
+embedding. The signatures around them differ only in what goes in and comes out.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from maml_tf.learners import MetaLearner
+from maml_tf.serving.request_checks import (
+    Faults,
+    Limits,
+    check_queries,
+    check_support,
+)
+from maml_tf.serving.state import StateLayout, fingerprint
+
+Tensors = dict[str, tf.Tensor]
+
+
+class ServedLearner:
+    """The served functions of a learner over texts; each returns a dict of tensors.
+
+    A probability counts as in scope when it lies far enough above chance: with N
+    classes and largest probability p, `(N * p - 1) / (N - 1) >= scope_threshold`.
+
+    Args:
+        learner: a built learner whose base learner has a `preprocessor`.
+        limits: the largest request that is worked on.
+        scope_threshold: between 0, all is in scope, and 1, only certainty is.
+
+    Example:
+
+    >>> from maml_tf import PrototypicalNetwork, create_text_encoder
+    >>> encoder = create_text_encoder(num_layers=1, hidden_dim=8)
+    >>> served = ServedLearner(PrototypicalNetwork(encoder))
+    >>> answer = served.classify(tf.constant(["on", "off", "off now"]),
+    ...                          tf.constant(["yes", "no", "no"]), tf.constant(["on"]))
+    >>> answer["probabilities"].shape
+    TensorShape([1, 2])
+    """
+
+    def __init__(
+        self,
+        learner: MetaLearner,
+        limits: Limits | None = None,
+        scope_threshold: float = 0.5,
+    ) -> None:
+        self.learner = learner
+        self.limits = limits or Limits()
+        self.scope_threshold = float(scope_threshold)
+        texts = tf.TensorSpec([None], tf.string)
+        state = tf.TensorSpec([None], tf.float32)
+        prefix = tf.TensorSpec([], tf.string)
+        self._fingerprint = fingerprint(learner)
+        # Concrete functions: a tf.function would trace the model again wherever it is
+        # first called. Learning comes first, for it tells what a state is made of.
+        self._learn = _traced(self._learn_from, texts, texts, prefix)
+        self._answer = _traced(self._answer_queries, state, texts, texts, prefix)
+        self._embed = _traced(self._embed_texts, texts)
+
+    def classify(
+        self, support_texts: Any, support_labels: Any, query_texts: Any
+    ) -> Tensors:
+        """Answers from a bot that the request itself defines."""
+        # Rank first: a scalar would crash a server inside the tokenizer's operation.
+        texts, labels, queries = _ranked(1, support_texts, support_labels, query_texts)
+        return self._classify_task(texts, labels, queries, tf.constant(""))
+
+    def adapt(self, support_texts: Any, support_labels: Any) -> Tensors:
+        """The state that a support set teaches, and its class names."""
+        texts, labels = _ranked(1, support_texts, support_labels)
+        state, names = self._learn(texts, labels, tf.constant(""))
+        return {"state": state, "class_names": names}
+
+    def predict(self, state: Any, class_names: Any, query_texts: Any) -> Tensors:
+        """Answers from a state that `adapt` returned."""
+        state, names, texts = _ranked(1, state, class_names, query_texts)
+        return self._answer(state, names, texts, tf.constant(""))
+
+    def embed(self, texts: Any) -> Tensors:
+        """The encoder's vectors `[texts, dim]`."""
+        return {"vectors": self._embed(*_ranked(1, texts))}
+
+    def classify_tasks(
+        self, support_texts: Any, support_labels: Any, query_texts: Any
+    ) -> Tensors:
+        """As `classify` for every row; a row of strings ends at its first empty one."""
+        support, labels, queries = _ranked(
+            2, support_texts, support_labels, query_texts
+        )
+        support, labels, queries = self._as_many_tasks(support, labels, queries)
+
+        def task(row: Any) -> Any:
+            place, texts, names, asked = row
+            texts, names, asked = map(_until_empty, (texts, names, asked))
+            answer = self._classify_task(texts, names, asked, _prefix(place))
+            return _padded(answer, tf.shape(queries)[1], tf.shape(labels)[1])
+
+        return _over_rows(task, (support, labels, queries))
+
+    def adapt_tasks(self, support_texts: Any, support_labels: Any) -> Tensors:
+        """As `adapt` for every row; shorter states and name lists are padded."""
+        support, labels = self._as_many_tasks(
+            *_ranked(2, support_texts, support_labels)
+        )
+
+        def task(row: Any) -> Any:
+            place, texts, names = row
+            return self._learn(_until_empty(texts), _until_empty(names), _prefix(place))
+
+        states, names = tf.map_fn(
+            task,
+            (tf.range(tf.shape(support)[0]), support, labels),
+            fn_output_signature=(
+                tf.RaggedTensorSpec([None], tf.float32),
+                tf.RaggedTensorSpec([None], tf.string),
+            ),
+            parallel_iterations=1,
+        )
+        return {"state": states.to_tensor(), "class_names": names.to_tensor("")}
+
+    def predict_tasks(self, state: Any, class_names: Any, query_texts: Any) -> Tensors:
+        """As `predict` for every row of states, class names and query texts."""
+        states, names, queries = self._as_many_tasks(
+            *_ranked(2, state, class_names, query_texts)
+        )
+
+        def task(row: Any) -> Any:
+            place, one, called, asked = row
+            one, called = self.layout.cut(one, called)
+            answer = self._answer(one, called, _until_empty(asked), _prefix(place))
+            return _padded(answer, tf.shape(queries)[1], tf.shape(names)[1])
+
+        return _over_rows(task, (states, names, queries))
+
+    def _classify_task(
+        self, texts: tf.Tensor, labels: tf.Tensor, queries: tf.Tensor, prefix: Any
+    ) -> Tensors:
+        # All of a request is checked before any of it is learned from.
+        faults = Faults(prefix)
+        self._check_support(faults, texts, labels)
+        check_queries(faults, queries, self.limits)
+        texts, labels, queries = faults.guard((texts, labels, queries))
+        state, names = self._learn(texts, labels, prefix)
+        return self._answer(state, names, queries, prefix)
+
+    def _as_many_tasks(self, *parts: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        counts = tf.stack([tf.shape(part)[0] for part in parts])
+        faults = Faults()
+        faults.add(
+            tf.reduce_any(counts != counts[0]),
+            "All inputs must have the same number of tasks on their first axis.",
+        )
+        faults.add(tf.equal(counts[0], 0), "The request holds no task.")
+        faults.add(
+            counts[0] > self.limits.tasks,
+            "The request holds ",
+            counts[0],
+            f" tasks; at most {self.limits.tasks} are worked on at once.",
+        )
+        return faults.guard(parts)
+
+    def _check_support(self, faults: Faults, texts: Any, labels: Any) -> None:
+        most = self.learner.number_of_classes()
+        check_support(faults, texts, labels, self.limits, most)
+
+    def _learn_from(
+        self, texts: tf.Tensor, labels: tf.Tensor, prefix: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        faults = Faults(prefix)
+        self._check_support(faults, texts, labels)
+        texts, labels = faults.guard((texts, labels))
+        names, numbers = tf.unique(labels)
+        tokens = self._one_task(self._tokens(texts))
+        fast = dict(self.learner.adapt(tokens, numbers[tf.newaxis]))
+        self.layout = StateLayout(fast, self._fingerprint)
+        state = self.layout.pack(fast, names)
+        diverged = Faults(prefix)
+        diverged.add(
+            ~tf.reduce_all(tf.math.is_finite(state)),
+            "Learning from these examples gave NaN or infinity; the model's inner "
+            "learning rate may be too large for them.",
+        )
+        return diverged.guard((state, names))
+
+    def _answer_queries(
+        self, state: tf.Tensor, names: tf.Tensor, texts: tf.Tensor, prefix: tf.Tensor
+    ) -> Tensors:
+        faults = Faults(prefix)
+        self.layout.check(faults, state, names)
+        check_queries(faults, texts, self.limits)
+        state, names, texts = faults.guard((state, names, texts))
+        logits = self.learner.predict_adapted(
+            self.layout.unpack(state), self._one_task(self._tokens(texts))
+        )[0, :, : tf.size(names)]
+        probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
+        classes = tf.cast(tf.size(names), tf.float32)
+        above_chance = (classes * tf.reduce_max(probabilities, -1) - 1) / (classes - 1)
+        return {
+            "intents": tf.gather(names, tf.argmax(probabilities, axis=-1)),
+            "probabilities": probabilities,
+            "in_scope": above_chance >= self.scope_threshold,
+            "class_names": names,
+        }
+
+    def _embed_texts(self, texts: tf.Tensor) -> tf.Tensor:
+        faults = Faults()
+        check_queries(faults, texts, self.limits, "texts")
+        base = self.learner.base_learner
+        encode = getattr(base, "encode", base)
+        return tf.cast(encode(self._tokens(faults.guard(texts))), tf.float32)
+
+    def _tokens(self, texts: tf.Tensor) -> Tensors:
+        """Token tensors no longer than the longest of the texts needs."""
+        tokens = self.learner.base_learner.preprocessor(texts)
+        if "padding_mask" not in tokens:
+            return tokens
+        lengths = tf.reduce_sum(tf.cast(tokens["padding_mask"], tf.int32), 1)
+        return {k: v[:, : tf.reduce_max(lengths)] for k, v in tokens.items()}
+
+    def _one_task(self, tokens: Tensors) -> Tensors:
+        return {key: value[tf.newaxis] for key, value in tokens.items()}
+
+
+def _traced(function: Any, *signature: tf.TensorSpec) -> Any:
+    return tf.function(function, autograph=False).get_concrete_function(*signature)
+
+
+def _ranked(rank: int, *tensors: Any) -> tuple[tf.Tensor, ...]:
+    return tuple(tf.ensure_shape(tensor, [None] * rank) for tensor in tensors)
+
+
+def _until_empty(row: tf.Tensor) -> tf.Tensor:
+    ends = tf.concat([tf.equal(row, ""), [True]], 0)
+    return row[: tf.argmax(tf.cast(ends, tf.int32))]
+
+
+def _prefix(place: tf.Tensor) -> tf.Tensor:
+    return tf.strings.join(["Task ", tf.strings.as_string(place), ": "])
+
+
+def _padded(answer: Tensors, queries: tf.Tensor, classes: tf.Tensor) -> Any:
+    """One task's answer filled up to the sizes of its batch, and its class count."""
+    names, found = answer["class_names"], answer["intents"]
+    more = classes - tf.size(names)
+    below = queries - tf.size(found)
+    return (
+        tf.pad(found, [[0, below]], constant_values=""),
+        tf.pad(answer["probabilities"], [[0, below], [0, more]]),
+        tf.pad(answer["in_scope"], [[0, below]]),
+        tf.pad(names, [[0, more]], constant_values=""),
+        tf.size(names),
+    )
+
+
+def _over_rows(task: Any, rows: tuple[tf.Tensor, ...]) -> Tensors:
+    """Maps a task over rows one by one and cuts the class axis to what is used."""
+    intents, probabilities, in_scope, names, counts = tf.map_fn(
+        task,
+        (tf.range(tf.shape(rows[0])[0]), *rows),
+        fn_output_signature=(
+            tf.TensorSpec([None], tf.string),
+            tf.TensorSpec([None, None], tf.float32),
+            tf.TensorSpec([None], tf.bool),
+            tf.TensorSpec([None], tf.string),
+            tf.int32,
+        ),
+        parallel_iterations=1,
+    )
+    most = tf.reduce_max(counts)
+    return {
+        "intents": intents,
+        "probabilities": probabilities[:, :, :most],
+        "in_scope": in_scope,
+        "class_names": names[:, :most],
+    }

@@ -1,0 +1,225 @@
+"""Where bots are kept: SQLite, which needs nothing, and Redis.
+
+A bot has a revision that grows with every change of its examples. A state is stored
+with the revision it was made from and counts for that revision alone, so a writer that
+comes between learning and storing loses nothing.
+"""
+
+import json
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+Examples = list[tuple[str, str]]
+
+
+class Bot(NamedTuple):
+    """A bot as it is stored.
+
+    Attributes:
+        revision: grows with every change; 0 where the bot has never been.
+        examples: pairs of text and label, oldest first.
+        state: what was learned from just these examples, or None.
+    """
+
+    revision: int
+    examples: Examples
+    state: bytes | None
+
+
+class TenantBackend(Protocol):
+    """What a store of bots can do; every method is atomic."""
+
+    def add(self, bot: str, examples: Examples) -> None:
+        """Appends examples."""
+
+    def remove(self, bot: str, text: str) -> int:
+        """Removes every example with this text and says how many there were."""
+
+    def read(self, bot: str) -> Bot:
+        """Examples and state of one moment."""
+
+    def save_state(self, bot: str, revision: int, state: bytes) -> None:
+        """Stores a state that was made from the examples of that revision."""
+
+    def delete(self, bot: str) -> None:
+        """Removes the bot; its revision still grows."""
+
+    def bots(self) -> list[str]:
+        """The names of all bots that have examples, in order."""
+
+
+class SQLiteBackend:
+    """Bots in one SQLite file, for any number of threads and processes.
+
+    Args:
+        path: the file, made if need be.
+        patience: seconds to wait for another writer.
+
+    Example:
+
+    >>> import tempfile, os
+    >>> backend = SQLiteBackend(os.path.join(tempfile.mkdtemp(), "bots.sqlite"))
+    >>> backend.add("shop", [("where is my parcel", "delivery")])
+    >>> backend.read("shop").examples
+    [('where is my parcel', 'delivery')]
+    """
+
+    def __init__(self, path: str | Path, patience: float = 30.0) -> None:
+        self.path, self.patience = str(path), patience
+        self._local = threading.local()
+        with self._connection() as connection:
+            connection.executescript(
+                """
+                PRAGMA journal_mode = WAL;
+                CREATE TABLE IF NOT EXISTS bots (
+                    bot TEXT PRIMARY KEY, revision INTEGER NOT NULL,
+                    state BLOB, state_revision INTEGER);
+                CREATE TABLE IF NOT EXISTS examples (
+                    id INTEGER PRIMARY KEY AUTOINCREMENT, bot TEXT NOT NULL,
+                    text TEXT NOT NULL, label TEXT NOT NULL);
+                CREATE INDEX IF NOT EXISTS examples_of_bot ON examples (bot, id);
+                """
+            )
+
+    def _connection(self) -> sqlite3.Connection:
+        """One connection a thread; `with` commits it, or rolls it back on an error."""
+        if not hasattr(self._local, "connection"):
+            self._local.connection = sqlite3.connect(self.path, timeout=self.patience)
+        return self._local.connection
+
+    def _change(self, connection: sqlite3.Connection, bot: str) -> None:
+        connection.execute(
+            "INSERT INTO bots (bot, revision) VALUES (?, 1) ON CONFLICT (bot) "
+            "DO UPDATE SET revision = revision + 1",
+            (bot,),
+        )
+
+    def add(self, bot: str, examples: Examples) -> None:
+        with self._connection() as connection:
+            self._change(connection, bot)
+            connection.executemany(
+                "INSERT INTO examples (bot, text, label) VALUES (?, ?, ?)",
+                [(bot, text, label) for text, label in examples],
+            )
+
+    def remove(self, bot: str, text: str) -> int:
+        with self._connection() as connection:
+            self._change(connection, bot)
+            return connection.execute(
+                "DELETE FROM examples WHERE bot = ? AND text = ?", (bot, text)
+            ).rowcount
+
+    def read(self, bot: str) -> Bot:
+        with self._connection() as connection:
+            connection.execute("BEGIN")  # both reads see the same moment
+            row = connection.execute(
+                "SELECT revision, CASE WHEN state_revision = revision THEN state END "
+                "FROM bots WHERE bot = ?",
+                (bot,),
+            ).fetchone()
+            examples = connection.execute(
+                "SELECT text, label FROM examples WHERE bot = ? ORDER BY id", (bot,)
+            ).fetchall()
+        revision, state = row or (0, None)
+        return Bot(revision, examples, state)
+
+    def save_state(self, bot: str, revision: int, state: bytes) -> None:
+        with self._connection() as connection:
+            connection.execute(
+                "UPDATE bots SET state = ?, state_revision = ? "
+                "WHERE bot = ? AND revision = ?",
+                (state, revision, bot, revision),
+            )
+
+    def delete(self, bot: str) -> None:
+        with self._connection() as connection:
+            self._change(connection, bot)
+            connection.execute("DELETE FROM examples WHERE bot = ?", (bot,))
+            connection.execute("UPDATE bots SET state = NULL WHERE bot = ?", (bot,))
+
+    def bots(self) -> list[str]:
+        with self._connection() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT bot FROM examples ORDER BY bot"
+            ).fetchall()
+        return [bot for (bot,) in rows]
+
+
+class RedisBackend:
+    """Bots in a Redis server, for any number of machines.
+
+    Args:
+        url: such as `redis://localhost:6379/0`.
+        prefix: what every key starts with.
+
+    Raises:
+        ImportError: if the package redis is not installed.
+    """
+
+    def __init__(self, url: str, prefix: str = "maml_tf") -> None:
+        try:
+            import redis
+        except ImportError as error:
+            raise ImportError(
+                "Redis needs `pip install 'maml-tf[redis]'`; SQLite needs nothing."
+            ) from error
+        self._redis: Any = redis.Redis.from_url(url)
+        self.prefix = prefix
+
+    def _keys(self, bot: str) -> tuple[str, str, str]:
+        # The braces keep a bot's keys on one node of a cluster, as MULTI needs.
+        base = f"{self.prefix}:{{{bot}}}"
+        return f"{base}:revision", f"{base}:examples", f"{base}:state"
+
+    def add(self, bot: str, examples: Examples) -> None:
+        revision, listed, _ = self._keys(bot)
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.incr(revision)
+            if examples:
+                pipe.rpush(listed, *map(json.dumps, examples))
+                pipe.sadd(f"{self.prefix}:bots", bot)
+            pipe.execute()
+
+    def remove(self, bot: str, text: str) -> int:
+        revision, listed, _ = self._keys(bot)
+
+        def change(pipe: Any) -> None:
+            found = [row for row in pipe.lrange(listed, 0, -1)]
+            doomed = [row for row in found if json.loads(row)[0] == text]
+            pipe.multi()
+            pipe.incr(revision)
+            for row in doomed:
+                pipe.lrem(listed, 1, row)
+
+        # Repeats itself where another writer changed the list in between.
+        return sum(self._redis.transaction(change, listed, revision)[1:])
+
+    def read(self, bot: str) -> Bot:
+        revision, listed, kept = self._keys(bot)
+        with self._redis.pipeline(transaction=True) as pipe:
+            number, rows, stored = (
+                pipe.get(revision).lrange(listed, 0, -1).hgetall(kept).execute()
+            )
+        fresh = stored.get(b"revision") == number
+        examples = [tuple(json.loads(row)) for row in rows]
+        return Bot(int(number or 0), examples, stored.get(b"state") if fresh else None)
+
+    def save_state(self, bot: str, revision: int, state: bytes) -> None:
+        _, _, kept = self._keys(bot)
+        # An outdated state may overwrite a newer one; `read` passes neither over it.
+        self._redis.hset(kept, mapping={"revision": revision, "state": state})
+
+    def delete(self, bot: str) -> None:
+        revision, listed, kept = self._keys(bot)
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.incr(revision).delete(listed, kept)
+            pipe.srem(f"{self.prefix}:bots", bot).execute()
+
+    def bots(self) -> list[str]:
+        return sorted(
+            name.decode()
+            for name in self._redis.smembers(f"{self.prefix}:bots")
+            if self.read(name.decode()).examples
+        )

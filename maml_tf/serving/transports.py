@@ -1,0 +1,205 @@
+"""Three ways to one service: a SavedModel on disk, gRPC and REST."""
+
+import base64
+import binascii
+import re
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from maml_tf.serving.results import Overloaded, ServiceError, error_from
+from maml_tf.serving.saved_model import load_signatures
+
+Arrays = dict[str, np.ndarray]
+ONLY_OUTPUT = {"embed": "vectors"}
+FLOATS = dict.fromkeys(("state", "vectors", "probabilities"), "float32")
+INSTALL = "it comes with `pip install 'maml-tf[serving]'`"
+
+
+class Transport(Protocol):
+    """Sends named arrays to a signature and brings its named arrays back."""
+
+    def call(self, signature: str, inputs: Arrays, timeout: float) -> Arrays:
+        """Raises RequestError, Overloaded (to be tried again) or ServiceError."""
+
+    def close(self) -> None:
+        """Lets go of connections."""
+
+
+class LocalTransport:
+    """Runs a SavedModel in this process.
+
+    Args:
+        folder: `NAME` or `NAME/VERSION`.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.signatures = load_signatures(folder)
+
+    def call(self, signature: str, inputs: Arrays, timeout: float) -> Arrays:
+        try:
+            outputs = self.signatures[signature](
+                **{name: tf.constant(value) for name, value in inputs.items()}
+            )
+        except tf.errors.OpError as error:
+            raise error_from(code_name(error), error.message) from error
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    def close(self) -> None:
+        self.signatures = {}
+
+
+class GrpcTransport:
+    """Talks to TF Serving's PredictionService.
+
+    Args:
+        address: `host:port`, 8500 as a rule.
+        model: the model's name on the server.
+        version: a version, or None for the newest.
+    """
+
+    def __init__(self, address: str, model: str, version: int | None = None) -> None:
+        try:
+            import grpc
+            from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+        except ImportError as error:
+            raise ImportError(f"gRPC needs tensorflow-serving-api; {INSTALL}.") from (
+                error
+            )
+        self._grpc, self._messages = grpc, predict_pb2
+        self.model, self.version = model, version
+        # An adapted state of all weights is larger than the default of 4 MB.
+        unlimited = [
+            (f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")
+        ]
+        self._channel = grpc.insecure_channel(address, unlimited)
+        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+
+    def call(self, signature: str, inputs: Arrays, timeout: float) -> Arrays:
+        request = self._messages.PredictRequest()
+        request.model_spec.name = self.model
+        request.model_spec.signature_name = signature
+        if self.version is not None:
+            request.model_spec.version.value = self.version
+        for name, value in inputs.items():
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+        try:
+            response = self._stub.Predict(request, timeout=timeout)
+        except self._grpc.RpcError as error:
+            raise error_from(error.code().name, error.details()) from error
+        return {n: tf.make_ndarray(proto) for n, proto in response.outputs.items()}
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+class RestTransport:
+    """Talks to TF Serving's REST interface.
+
+    Args:
+        address: `http://host:port`, 8501 as a rule.
+        model: the model's name on the server.
+        version: a version, or None for the newest.
+    """
+
+    def __init__(self, address: str, model: str, version: int | None = None) -> None:
+        import requests
+
+        self._requests = requests
+        self._session = requests.Session()
+        part = "" if version is None else f"/versions/{version}"
+        self.url = f"{address.rstrip('/')}/v1/models/{model}{part}"
+
+    def call(self, signature: str, inputs: Arrays, timeout: float) -> Arrays:
+        body = {
+            "signature_name": signature,
+            "inputs": {name: to_json(value) for name, value in inputs.items()},
+        }
+        try:
+            response = self._session.post(
+                f"{self.url}:predict", json=body, timeout=timeout
+            )
+        except self._requests.Timeout as error:
+            raise ServiceError(f"No answer within {timeout:.1f} s.") from error
+        except self._requests.ConnectionError as error:
+            raise Overloaded(f"{self.url} cannot be reached.") from error
+        if not response.ok:
+            raise error_from(_code_of(response.status_code), _sentence_of(response))
+        outputs = response.json()["outputs"]
+        if not isinstance(outputs, dict):  # a single output has no name there
+            outputs = {ONLY_OUTPUT.get(signature, "output"): outputs}
+        return {
+            name: np.asarray(from_json(value), FLOATS.get(name))
+            for name, value in outputs.items()
+        }
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def code_name(error: tf.errors.OpError) -> str:
+    """The status code of a TensorFlow error, as gRPC calls it.
+
+    Example:
+
+    >>> code_name(tf.errors.InvalidArgumentError(None, None, "no"))
+    'INVALID_ARGUMENT'
+    """
+    named = type(error).__name__.removesuffix("Error")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", named).upper()
+
+
+def to_json(value: Any) -> Any:
+    """Nested lists; a byte string is text, or `{"b64": …}` where it is not UTF-8."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [to_json(part) for part in value] if _holds_bytes(value) else value
+    return _string(value)
+
+
+def from_json(value: Any) -> Any:
+    """The inverse of `to_json`: strings become bytes.
+
+    Example:
+
+    >>> from_json(to_json(np.array([b"a", b"\\xff"], object)))
+    [b'a', b'\\xff']
+    """
+    if isinstance(value, list):
+        return [from_json(part) for part in value]
+    if isinstance(value, dict) and value.keys() == {"b64"}:
+        try:
+            return base64.b64decode(value["b64"], validate=True)
+        except (binascii.Error, TypeError, ValueError) as error:
+            raise ValueError(f"{value['b64']!r} is not base64.") from error
+    return value.encode() if isinstance(value, str) else value
+
+
+def _holds_bytes(value: Any) -> bool:
+    while isinstance(value, list) and value:
+        value = value[0]
+    return isinstance(value, bytes)
+
+
+def _string(value: Any) -> Any:
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"b64": base64.b64encode(value).decode()}
+
+
+def _code_of(status: int) -> str:
+    known = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED"}
+    return known.get(status, "UNAVAILABLE" if status in (502, 503) else f"HTTP{status}")
+
+
+def _sentence_of(response: Any) -> str:
+    try:
+        return str(response.json()["error"])
+    except (ValueError, KeyError, TypeError):
+        return response.text[:300]

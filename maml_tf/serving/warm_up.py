@@ -1,0 +1,82 @@
+"""Warm-up records: the first requests, which TF Serving sends to itself on loading.
+
+A record that fails keeps TF Serving from loading the model, so each one is answered by
+the very files it is written beside before it is written.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from maml_tf.serving.saved_model import load_signatures
+
+RECORDS = Path("assets.extra") / "tf_serving_warmup_requests"
+TEXTS = ["turn on the lamp", "lights on please", "play a song", "some music now"]
+LABELS = ["light", "light", "music", "music"]
+QUERIES = ["turn off the lamp in the kitchen, please"]
+
+
+def warm_up_requests(
+    signatures: dict[str, Any],
+) -> list[tuple[str, dict[str, tf.Tensor]]]:
+    """One request for each signature of an export, each of which it has answered.
+
+    Args:
+        signatures: what `load_signatures` gives.
+
+    Returns:
+        Pairs of a signature's name and its inputs.
+    """
+    texts = {
+        "support_texts": tf.constant(TEXTS),
+        "support_labels": tf.constant(LABELS),
+        "query_texts": tf.constant(QUERIES),
+        "texts": tf.constant(QUERIES),
+    }
+    known = {
+        **texts,
+        **signatures["adapt"](
+            support_texts=texts["support_texts"], support_labels=texts["support_labels"]
+        ),
+    }
+    requests = []
+    for name, signature in sorted(signatures.items()):
+        wanted = signature.structured_input_signature[1]
+        inputs = {
+            key: known[key][tf.newaxis] if name.endswith("_tasks") else known[key]
+            for key in wanted
+        }
+        signature(**inputs)
+        requests.append((name, inputs))
+    return requests
+
+
+def write_warm_up(version: str | Path, model: str) -> list[str]:
+    """Writes the warm-up records of an export.
+
+    Args:
+        version: the folder of one version of an export.
+        model: the name under which it will be served.
+
+    Returns:
+        The signatures that are warmed up; none where the package
+        tensorflow-serving-api, which knows the format, is not installed.
+    """
+    try:
+        from tensorflow_serving.apis import prediction_log_pb2
+    except ImportError:
+        return []
+    requests = warm_up_requests(load_signatures(version))
+    path = Path(version) / RECORDS
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for name, inputs in requests:
+            log: Any = prediction_log_pb2.PredictionLog()
+            request = log.predict_log.request
+            request.model_spec.name = model
+            request.model_spec.signature_name = name
+            for key, value in inputs.items():
+                request.inputs[key].CopyFrom(tf.make_tensor_proto(value.numpy()))
+            writer.write(log.SerializeToString())
+    return [name for name, _ in requests]

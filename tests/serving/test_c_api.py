@@ -1,0 +1,201 @@
+"""The export without Python: a C program, and TensorFlow's own command line."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_text
+from serving.conftest import LABELS, QUERIES, SUPPORT
+
+from maml_tf.serving import load_signatures
+
+SOURCE = Path(__file__).with_name("run_saved_model.c")
+OPERATIONS = Path(tensorflow_text.__file__).parent / "python" / "ops"
+INVALID_ARGUMENT = 3
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("no C compiler: apt-get install gcc")
+    library = Path(tf.sysconfig.get_lib())
+    binary = tmp_path_factory.mktemp("c") / "run_saved_model"
+    libraries = ("libtensorflow_cc.so.2", "libtensorflow_framework.so.2")
+    done = subprocess.run(
+        [
+            compiler,
+            "-Wall",
+            "-Werror",
+            f"-I{tf.sysconfig.get_include()}",
+            str(SOURCE),
+            "-o",
+            str(binary),
+            *(str(library / name) for name in libraries),
+            f"-Wl,-rpath,{library}",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return binary
+
+
+def ask(program, folder, signature, inputs):
+    """The named outputs of a signature, or the number and sentence of an error."""
+    saved = tf.compat.v1.saved_model.loader_impl.parse_saved_model(str(folder))
+    described = saved.meta_graphs[0].signature_def[signature]
+    lines = []
+    for key, value in inputs.items():
+        operation, index = described.inputs[key].name.rsplit(":", 1)
+        value = np.asarray(value)
+        is_float = value.dtype.kind == "f"
+        kind = "float" if is_float else "string"
+        sizes = " ".join(map(str, (value.ndim, *value.shape)))
+        lines.append(f"input {operation} {index} {kind} {sizes}")
+        for item in value.ravel().tolist():
+            text = item.encode() if isinstance(item, str) else item
+            lines.append(repr(item) if is_float else f"x{text.hex()}")
+    keys = sorted(described.outputs)
+    for key in keys:
+        operation, index = described.outputs[key].name.rsplit(":", 1)
+        lines.append(f"output {operation} {index}")
+    done = subprocess.run(
+        [str(program), str(folder), *map(str, sorted(OPERATIONS.glob("*.so")))],
+        input="\n".join(lines) + "\n",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, (done.returncode, done.stderr[-2000:])
+    if done.stdout.startswith("error"):
+        _, code, sentence = done.stdout.split(" ", 2)
+        return int(code), sentence
+    answer = iter(done.stdout.splitlines())
+    outputs = {}
+    for key in keys:
+        _, kind, _, *sizes = next(answer).split()
+        values = [next(answer) for _ in range(int(np.prod([*map(int, sizes)])))]
+        if kind == "string":
+            values = [bytes.fromhex(value[1:]) for value in values]
+        else:
+            values = [float(value) for value in values]
+        outputs[key] = np.array(values).reshape([*map(int, sizes)])
+    return outputs
+
+
+def requests(kind, exports):
+    state = load_signatures(exports(kind).folder)["adapt"](
+        support_texts=tf.constant(SUPPORT), support_labels=tf.constant(LABELS)
+    )
+    state = {key: value.numpy() for key, value in state.items()}
+    support = {"support_texts": SUPPORT, "support_labels": LABELS}
+    plain = {
+        "classify": {**support, "query_texts": QUERIES},
+        "adapt": support,
+        "predict": {**state, "query_texts": QUERIES},
+    }
+    return {
+        **plain,
+        "embed": {"texts": QUERIES},
+        **{
+            f"{name}_tasks": {k: np.asarray(v)[None] for k, v in inputs.items()}
+            for name, inputs in plain.items()
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("prototypical", ["classify", "predict", "embed", "adapt_tasks"]),
+        ("maml", ["adapt", "classify_tasks", "predict_tasks"]),
+    ],
+)
+def test_c_program_gives_the_same_answers(program, exports, kind, names):
+    folder = exports(kind).folder
+    signatures = load_signatures(folder)
+    for name in names:
+        inputs = requests(kind, exports)[name]
+        answer = ask(program, folder, name, inputs)
+        expected = signatures[name](**{k: tf.constant(v) for k, v in inputs.items()})
+        assert answer.keys() == expected.keys()
+        for key, value in expected.items():
+            if value.dtype == tf.float32:
+                np.testing.assert_allclose(answer[key], value, rtol=1e-5, atol=1e-5)
+            else:
+                wanted = value.numpy().astype(answer[key].dtype)
+                np.testing.assert_array_equal(answer[key], wanted)
+
+
+@pytest.mark.parametrize(
+    ("signature", "inputs", "sentence"),
+    [
+        ("embed", {"texts": "a"}, "not compatible with expected shape"),
+        (
+            "classify",
+            {"support_texts": "a", "support_labels": "b", "query_texts": "c"},
+            "not compatible with expected shape",
+        ),
+        (
+            "classify_tasks",
+            {"support_texts": ["a"], "support_labels": ["b"], "query_texts": ["c"]},
+            "not compatible with expected shape",
+        ),
+        (
+            "predict",
+            {"state": 1.0, "class_names": ["a"], "query_texts": ["c"]},
+            "not compatible with expected shape",
+        ),
+        ("embed", {"texts": [b"\xff"]}, "texts must be UTF-8"),
+    ],
+)
+def test_c_program_is_refused_and_not_crashed(
+    program, exports, signature, inputs, sentence
+):
+    code, message = ask(program, exports("prototypical").folder, signature, inputs)
+    assert code == INVALID_ARGUMENT
+    assert sentence in message
+
+
+def test_saved_model_cli_shows_and_runs(exports, tmp_path):
+    folder = str(exports("prototypical").folder)
+    # The command's own process knows the text operations only when they are imported.
+    start = (
+        "import sys, tensorflow_text;"
+        "from tensorflow.python.tools.saved_model_cli import main; sys.exit(main())"
+    )
+
+    def command(*arguments):
+        done = subprocess.run(
+            [sys.executable, "-c", start, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            cwd=tmp_path,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout
+
+    shown = command("show", "--dir", folder, "--all")
+    for name in ("serving_default", "adapt", "predict", "embed", "classify_tasks"):
+        assert f"signature_def['{name}']" in shown
+    ran = command(
+        "run",
+        "--dir",
+        folder,
+        "--tag_set",
+        "serve",
+        "--signature_def",
+        "classify",
+        "--input_exprs",
+        f"support_texts={SUPPORT};support_labels={LABELS};query_texts={QUERIES}",
+    )
+    assert "Result for output key probabilities" in ran and "b'music'" in ran
