@@ -171,7 +171,7 @@ def notes_path(path: Path) -> Path:
 
 
 def write_notes(path: Path, rate: float, notes: list[dict]) -> None:
-    """What is no row: the machine, every round, how equal the work was, who is not in."""
+    """What is no row: the machine, each round, how equal the work was, who is out."""
     content = {
         "machine": f"{os.cpu_count()} cores, {platform.processor()}",
         "matmul_flops_per_second": rate,

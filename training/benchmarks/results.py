@@ -56,10 +56,11 @@ def table(rows: list[Row]) -> str:
 
     Example:
 
-    >>> print(table([{"workload": "W4", "contender": "jax", "inner_steps": 5,
-    ...     "steps_per_second": 0.5, "peak_memory_mb": 1000.0,
-    ...     "first_step_seconds": 9.0, "matmul_fraction": 0.25}]).splitlines()[2])
-    | W4 | 5 | JAX, vmap over tasks, scan over steps, jit | 0.50 | 1.00 | 1000 | 9 | 25 % |
+    >>> row = {"workload": "W4", "contender": "jax", "inner_steps": 5,
+    ...        "steps_per_second": 0.5, "peak_memory_mb": 1000.0,
+    ...        "first_step_seconds": 9.0, "matmul_fraction": 0.25}
+    >>> table([row]).splitlines()[2].split(" | ")[3:]
+    ['0.50', '1.00', '1000', '9', '25 % |']
     """
     lines = [
         "| workload | K | contender | meta-steps a second | times the fastest peer | "

@@ -43,8 +43,10 @@ class WorkerProcess:
     ) -> None:
         size = "toy" if toy else "full"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "training.benchmarks.worker"]
-            + [workload, str(inner_steps), contender, size, str(memory_limit_mb)],
+            [
+                *(sys.executable, "-m", "training.benchmarks.worker"),
+                *(workload, str(inner_steps), contender, size, str(memory_limit_mb)),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

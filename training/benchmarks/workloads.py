@@ -11,6 +11,8 @@ import numpy as np
 
 Arrays = dict[str, np.ndarray]
 META_LEARNING_RATE = 0.05
+# Contenders take batches in turn: a step compiled for one batch alone would show.
+BATCHES = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,6 +221,11 @@ def is_fast(workload: Workload, path: str) -> bool:
 def is_meta_learned(workload: Workload, path: str) -> bool:
     """Whether the weight gets a meta-gradient; LoRA freezes all but itself and head."""
     return workload.fast != "lora" or "lora" in path or path.startswith("head/")
+
+
+def make_batches(workload: Workload) -> list[tuple[dict, np.ndarray]]:
+    """The batches of tasks that every contender goes through again and again."""
+    return [make_episodes(workload, seed=1 + index) for index in range(BATCHES)]
 
 
 def make_episodes(workload: Workload, seed: int = 1) -> tuple[dict, np.ndarray]:

@@ -1,6 +1,7 @@
 """JAX: `vmap` over tasks, `lax.scan` over inner steps, `jit` around the meta-step."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -91,11 +92,12 @@ class JaxVmap:
         learned = {k for k in weights if workloads.is_meta_learned(workload, k)}
         self.learned = {k: weights[k] for k in learned}
         self.frozen = {k: v for k, v in weights.items() if k not in learned}
-        self.data = jax.tree.map(jnp.asarray, workloads.make_episodes(workload))
+        batches = jax.tree.map(jnp.asarray, workloads.make_batches(workload))
+        self.batches = itertools.cycle(batches)
         self.update = jax.jit(self._update, donate_argnums=0)
 
     def step(self) -> float:
-        self.learned, loss = self.update(self.learned, self.frozen, *self.data)
+        self.learned, loss = self.update(self.learned, self.frozen, *next(self.batches))
         return float(loss)
 
     def weights(self) -> workloads.Arrays:

@@ -1,5 +1,7 @@
 """This package, called as a user calls it: `MAML`, `compile`, `train_on_batch`."""
 
+import itertools
+
 import keras
 import tensorflow as tf
 
@@ -64,13 +66,13 @@ class Ours:
 
     def __init__(self, workload: workloads.Workload, inner_steps: int, **options):
         self.learner = create_learner(workload, inner_steps, **options)
-        self.data = tf.nest.map_structure(
-            tf.constant, workloads.make_episodes(workload)
-        )
+        batches = workloads.make_batches(workload)
+        self.batches = itertools.cycle(tf.nest.map_structure(tf.constant, batches))
 
     def step(self) -> float:
         self.learner.reset_metrics()
-        return float(self.learner.train_on_batch(*self.data, return_dict=True)["loss"])
+        x, y = next(self.batches)
+        return float(self.learner.train_on_batch(x, y, return_dict=True)["loss"])
 
     def weights(self) -> workloads.Arrays:
         variables = self.learner.trainable_variables

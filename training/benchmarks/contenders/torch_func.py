@@ -51,6 +51,7 @@ class TorchFunc(TorchContender):
         loss = losses.mean()
         loss.backward()
         self.optimizer.step()
+        self.next_batch()
         return loss.item()
 
 

@@ -1,8 +1,10 @@
-"""The workloads' base learners in PyTorch: the maths of our Keras models, PyTorch's way.
+"""The workloads' base learners in PyTorch: our Keras models' maths, PyTorch's way.
 
 Modules and parameters have the names of the Keras variables, with dots for slashes;
 kernels are stored as `torch.nn.functional.linear` and `conv2d` want them.
 """
+
+import itertools
 
 import numpy as np
 import torch
@@ -239,14 +241,22 @@ class TorchContender:
     def __init__(self, workload: workloads.Workload, inner_steps: int):
         self.workload, self.inner_steps = workload, inner_steps
         self.model = create(workload)
-        x, y = workloads.make_episodes(workload)
-        self.support = as_tensors(x["support_inputs"]), as_tensors(x["support_targets"])
-        self.query = as_tensors(x["query_inputs"]), as_tensors(y)
+        batches = workloads.make_batches(workload)
+        self.batches = itertools.cycle(
+            [as_tensors(x) | {"y": as_tensors(y)} for x, y in batches]
+        )
+        self.next_batch()
         self.rate = workload.inner_learning_rate
         learned = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.SGD(learned, workloads.META_LEARNING_RATE)
         # ANIL encodes once and adapts the head on the features, as learn2learn does.
         self.head_only = workload.fast == "head"
+
+    def next_batch(self) -> None:
+        """Goes on to the next batch of tasks."""
+        batch = next(self.batches)
+        self.support = batch["support_inputs"], batch["support_targets"]
+        self.query = batch["query_inputs"], batch["y"]
 
     def is_fast(self, name: str) -> bool:
         return workloads.is_fast(self.workload, name.replace(".", "/"))
@@ -268,6 +278,7 @@ class TorchContender:
             loss.backward()
             total += loss.item()
         self.optimizer.step()
+        self.next_batch()
         return total
 
     def weights(self) -> workloads.Arrays:
