@@ -1,10 +1,16 @@
 """LoRA on the dense layers of a transformer backbone (arXiv 2106.09685).
 
-Keras has `enable_lora`, which adds two low-rank factors to a dense layer and freezes
-its kernel. Two things are added here. Keras saves the *merged* kernel and zeroes both
-factors when it loads; with both at zero each factor's gradient is zero too, and LoRA
-never learns again. The layers below save kernel and factors as they are. And every
-factor gets the full path of the kernel it adapts, so that paths are unique.
+Keras' own `enable_lora` adds two low-rank factors to a dense layer and freezes its
+kernel. Four things are done differently here.
+The layers apply the factors one after the other, `x @ kernel + (x @ a) @ b`, where
+Keras forms the sum of the kernels first: the frozen kernel then has no gradient of its
+own size to compute, and all tasks share one product with it.
+The first factor of a query, key or value is one for all heads, as in the paper, so the
+rank is what was asked for; Keras has one a head.
+Keras saves the *merged* kernel and zeroes both factors when it loads; with both at zero
+each factor's gradient is zero too, and LoRA never learns again. The layers below save
+kernel and factors as they are.
+Every factor gets the full path of the kernel it adapts, so that paths are unique.
 """
 
 import contextlib
@@ -12,8 +18,45 @@ import contextlib
 import keras
 
 
-class _SavedAsIs:
-    """Stores a LoRA dense layer's variables without merging them."""
+class _LowRank:
+    """What dense and einsum layers with factors share."""
+
+    def add_factors(
+        self, rank: int, initializer: keras.initializers.Initializer
+    ) -> None:
+        """Creates the factors and freezes the kernel."""
+        inputs = self._input_axes()
+        kernel = self._kernel.shape
+        self._tracker.unlock()
+        # In float32 whatever the kernel's precision: small updates must not vanish.
+        self.lora_kernel_a = self.add_weight(
+            name="lora_kernel_a",
+            shape=(*kernel[:inputs], rank),
+            initializer=initializer,
+            dtype="float32",
+        )
+        self.lora_kernel_b = self.add_weight(
+            name="lora_kernel_b",
+            shape=(rank, *kernel[inputs:]),
+            initializer="zeros",
+            dtype="float32",
+        )
+        self._kernel.trainable = False
+        self._tracker.lock()
+        self.lora_enabled = True
+        self.lora_rank = self.lora_alpha = rank
+
+    @property
+    def kernel(self):
+        """The kernel with the factors' product added to it."""
+        product = keras.ops.tensordot(self.lora_kernel_a, self.lora_kernel_b, 1)
+        return keras.ops.add(self._kernel, keras.ops.cast(product, self._kernel.dtype))
+
+    def call(self, inputs, training=None):
+        outputs = self._product(inputs)
+        if self.bias is not None:
+            outputs = keras.ops.add(outputs, self.bias)
+        return outputs if self.activation is None else self.activation(outputs)
 
     def save_own_variables(self, store):
         for index, variable in enumerate(self._own_variables()):
@@ -29,13 +72,45 @@ class _SavedAsIs:
 
 
 @keras.saving.register_keras_serializable(package="maml_tf")
-class LowRankDense(_SavedAsIs, keras.layers.Dense):
-    """A `keras.layers.Dense` whose LoRA factors survive saving."""
+class LowRankDense(_LowRank, keras.layers.Dense):
+    """A `keras.layers.Dense` with two low-rank factors beside its frozen kernel."""
+
+    def _input_axes(self) -> int:
+        return 1
+
+    def _product(self, inputs):
+        low = keras.ops.matmul(inputs, self.lora_kernel_a)
+        return keras.ops.add(
+            keras.ops.matmul(inputs, self._kernel),
+            keras.ops.matmul(low, self.lora_kernel_b),
+        )
 
 
 @keras.saving.register_keras_serializable(package="maml_tf")
-class LowRankEinsumDense(_SavedAsIs, keras.layers.EinsumDense):
-    """A `keras.layers.EinsumDense` whose LoRA factors survive saving."""
+class LowRankEinsumDense(_LowRank, keras.layers.EinsumDense):
+    """A `keras.layers.EinsumDense` with two low-rank factors beside its kernel."""
+
+    def _letters(self) -> tuple[str, str, str]:
+        """The axes of inputs, kernel and outputs, a letter each."""
+        operands, outputs = self.equation.replace(" ", "").split("->")
+        return (*operands.split(","), outputs)
+
+    def _input_axes(self) -> int:
+        _, kernel, outputs = self._letters()
+        return sum(letter not in outputs for letter in kernel)
+
+    def _product(self, inputs):
+        letters, kernel, outputs = self._letters()
+        summed, new = kernel[: self._input_axes()], kernel[self._input_axes() :]
+        kept = "".join(letter for letter in letters if letter not in summed)
+        # Keras writes equations in lower case, so the capital is free.
+        low = keras.ops.einsum(
+            f"{letters},{summed}R->{kept}R", inputs, self.lora_kernel_a
+        )
+        return keras.ops.add(
+            keras.ops.einsum(self.equation, inputs, self._kernel),
+            keras.ops.einsum(f"{kept}R,R{new}->{outputs}", low, self.lora_kernel_b),
+        )
 
 
 _LOW_RANK_CLASSES = {
@@ -85,17 +160,18 @@ def add_low_rank_factors(
         variable.trainable = False
     factors = []
     for index, layer in enumerate(dense_layers):
-        # `enable_lora` runs outside the parents' name scopes, which would leave the
-        # factors of all layers with the same few paths.
+        path = layer.kernel.path
+        layer.__class__ = _LOW_RANK_CLASSES[type(layer)]
+        # Variables made here are outside the parents' name scopes, which would leave
+        # the factors of all layers with the same few paths.
         with contextlib.ExitStack() as scopes:
-            for name in layer.kernel.path.split("/")[:-2]:
+            for name in path.split("/")[:-2]:
                 scopes.enter_context(keras.name_scope(name))
-            layer.enable_lora(
+            layer.add_factors(
                 rank,
-                a_initializer=keras.initializers.HeUniform(
+                keras.initializers.HeUniform(
                     seed=None if seed is None else seed + index
                 ),
             )
-        layer.__class__ = _LOW_RANK_CLASSES[type(layer)]
         factors += [layer.lora_kernel_a, layer.lora_kernel_b]
     return factors

@@ -1,9 +1,13 @@
 """Running one function on every task of a batch of tasks."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
+
+# Has no public name; the tests of the compiled meta-step guard this import.
+from tensorflow.python.ops.parallel_for import control_flow_ops
 
 from maml_tf.inner_loop import random_vectorization  # noqa: F401  registers converters
 
@@ -36,7 +40,8 @@ def over_tasks(
         single = tf.nest.map_structure(lambda t: t[0], elements)
         return tf.nest.map_structure(lambda t: t[tf.newaxis], function(single))
     if vectorized:
-        return tf.vectorized_map(function, elements, fallback_to_while_loop=False)
+        with _in_the_same_graph():
+            return tf.vectorized_map(function, elements, fallback_to_while_loop=False)
     if tasks is None:
         return _map_unknown_number(function, elements)
     results = [
@@ -44,6 +49,22 @@ def over_tasks(
         for i in range(tasks)
     ]
     return tf.nest.map_structure(lambda *values: tf.stack(values), *results)
+
+
+@contextlib.contextmanager
+def _in_the_same_graph() -> Iterator[None]:
+    """Keeps `tf.vectorized_map` from putting its work into a function of its own.
+
+    It does so under XLA. A gradient through such a function wants the shapes that the
+    function computed, XLA then takes all that goes into it for compile-time constants,
+    and the step is compiled anew for every batch of tasks.
+    """
+    original = control_flow_ops._is_under_xla_context
+    control_flow_ops._is_under_xla_context = lambda: False
+    try:
+        yield
+    finally:
+        control_flow_ops._is_under_xla_context = original
 
 
 def _map_unknown_number(function: Callable[[Any], Any], elements: Any) -> Any:

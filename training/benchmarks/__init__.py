@@ -1,0 +1,1 @@
+"""The benchmark's parts: workloads, contenders, the timing, the table and the plot."""
