@@ -14,6 +14,8 @@ from pathlib import Path
 
 from absl import app, flags
 
+from maml_tf.serving.saved_model import version_folder
+
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output_dir", "runs/demo", "Where the run is written.")
 flags.DEFINE_string("export_dir", "saved_models/demo", "Where the export is written.")
@@ -58,10 +60,7 @@ def main(argv: list[str]) -> None:
         *("-m", "training.export", f"--model_dir={folder}"),
         f"--export_dir={FLAGS.export_dir}",
     )
-    newest = max(
-        (p for p in Path(FLAGS.export_dir).iterdir() if p.name.isdecimal()),
-        key=lambda path: int(path.name),
-    )
+    newest = version_folder(FLAGS.export_dir)
     run(
         "Teach it three new intents in a process that knows none of this package",
         *("-I", str(STRANGER), str(newest.resolve())),

@@ -11,10 +11,11 @@ import json
 from pathlib import Path
 
 import tensorflow as tf
-import tensorflow_text  # noqa: F401  registers the operations of the tokenizer
 from absl import app, flags
 
 from maml_tf.episodes import CorpusError, read_corpus
+from maml_tf.serving import load_signatures
+from maml_tf.serving.saved_model import version_folder
 from training.files import write_aside
 from training.settings import run_script
 
@@ -31,18 +32,6 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("queries", None, "A .txt or .jsonl file.", required=True)
 flags.DEFINE_string("results", None, "A JSON file to write instead of printing.")
-
-
-def newest_version(folder: Path) -> Path:
-    """The folder itself if it is a SavedModel, else its highest numbered version."""
-    if (folder / "saved_model.pb").is_file():
-        return folder
-    versions = [p for p in folder.glob("*") if p.name.isdecimal()]
-    if not versions:
-        raise app.UsageError(
-            f"{folder} holds no exported model; write one with training.export."
-        )
-    return max(versions, key=lambda path: int(path.name))
 
 
 def read_queries(path: Path) -> list[str]:
@@ -69,10 +58,13 @@ def read_queries(path: Path) -> list[str]:
 
 
 def main(argv: list[str]) -> None:
-    version = newest_version(Path(FLAGS.saved_model))
+    try:
+        version = version_folder(FLAGS.saved_model)
+    except FileNotFoundError as error:
+        raise app.UsageError(str(error)) from error
     support = read_corpus(FLAGS.support, download=False)
     queries = read_queries(Path(FLAGS.queries))
-    classify = tf.saved_model.load(str(version)).signatures["serving_default"]
+    classify = load_signatures(version)["serving_default"]
     try:
         answer = classify(
             support_texts=tf.constant(support.texts),
