@@ -18,7 +18,7 @@ demo: install
 	$(RUN) -m training.demo
 
 test: install
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist worksteal
 
 lint: install
 	$(VENV)/bin/ruff check .
