@@ -180,6 +180,7 @@ def test_a_new_version_is_taken_and_the_old_one_drained(server, clients):
         while not stop.is_set():
             try:
                 client.embed(["a"])
+                time.sleep(0.02)
             except Exception as error:
                 failures.append(error)
 
@@ -205,7 +206,7 @@ def test_a_new_version_is_taken_and_the_old_one_drained(server, clients):
     assert client.classify(SUPPORT, LABELS, QUERIES).class_names == ["light", "music"]
 
 
-def wait_for(condition, seconds=90):
+def wait_for(condition, seconds=200):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -237,7 +238,7 @@ def test_overload_is_tried_again_until_the_time_is_up(exports):
 
 def test_a_server_that_is_not_there():
     client = Client("http://127.0.0.1:9", "bot", timeout=0.2)
-    with client, pytest.raises(ServiceError, match="cannot be reached"):
+    with client, pytest.raises(ServiceError, match="No answer within"):
         client.embed(["a"])
     with pytest.raises(ValueError, match="neither a folder"):
         Client("ftp://x", "bot")
