@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_text
-from serving.conftest import LABELS, QUERIES, SUPPORT
+from serving.small_exports import LABELS, QUERIES, SUPPORT, exports
 
 from maml_tf.serving import load_signatures
 
@@ -119,7 +119,7 @@ def requests(signatures):
 
 
 @pytest.mark.parametrize("kind", ["prototypical", "maml"])
-def test_c_program_gives_the_same_answers(program, exports, kind):
+def test_c_program_gives_the_same_answers(program, kind):
     folder = exports(kind).folder
     signatures = load_signatures(folder)
     asked = requests(signatures)
@@ -151,7 +151,7 @@ REFUSED = [
 ]
 
 
-def test_c_program_is_refused_and_not_crashed(program, exports):
+def test_c_program_is_refused_and_not_crashed(program):
     folder = exports("prototypical").folder
     good = ("embed", {"texts": ["still there"]})
     answers = ask(program, folder, [*(case[:2] for case in REFUSED), good])
@@ -161,7 +161,7 @@ def test_c_program_is_refused_and_not_crashed(program, exports):
     assert answers[-1]["vectors"].shape == (1, 16)
 
 
-def test_saved_model_cli_shows_and_runs(exports, tmp_path):
+def test_saved_model_cli_shows_and_runs(tmp_path):
     folder = str(exports("prototypical").folder)
     # The command's own process knows the text operations only when they are imported.
     start = (

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import tensorflow as tf
-from serving.conftest import LABELS, QUERIES, SUPPORT
+from serving.small_exports import LABELS, QUERIES, SUPPORT, exports
 
 from maml_tf.serving import (
     AdaptedState,
@@ -26,7 +26,7 @@ pytest.importorskip("tensorflow_serving")
 
 
 @pytest.fixture(scope="module")
-def server(exports, tmp_path_factory):
+def server(tmp_path_factory):
     from maml_tf.serving.model_server import ModelServer
 
     folder = tmp_path_factory.mktemp("served") / "bot"
@@ -224,7 +224,7 @@ class Flaky:
         return {"vectors": np.zeros((1, 2))}
 
 
-def test_overload_is_tried_again_until_the_time_is_up(exports):
+def test_overload_is_tried_again_until_the_time_is_up():
     client = Client(exports("prototypical").folder, timeout=5)
     client.transport = Flaky(3)
     assert client.embed(["a"]).shape == (1, 2)
