@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_text
 from serving.small_exports import LABELS, QUERIES, SUPPORT, exports
+from tensorflow.core.protobuf import saved_model_pb2
 
 from maml_tf.serving import load_signatures
 
@@ -48,7 +49,8 @@ def program(tmp_path_factory):
 
 def ask(program, folder, requests):
     """For each request the outputs by name, or the number and sentence of an error."""
-    saved = tf.compat.v1.saved_model.loader_impl.parse_saved_model(str(folder))
+    content = (folder / "saved_model.pb").read_bytes()
+    saved = saved_model_pb2.SavedModel.FromString(content)
     described = saved.meta_graphs[0].signature_def
     lines = [line for request in requests for line in written(described, *request)]
     done = subprocess.run(
