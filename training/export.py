@@ -10,7 +10,7 @@ scope.json with a calibrated "threshold", it decides what is in scope.
 import json
 from pathlib import Path
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from maml_tf.serving import export_learner
 from maml_tf.serving.model_card import describe_run
@@ -49,6 +49,7 @@ def scope_threshold(folder: Path) -> float | None:
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {' '.join(argv[1:])}.")
+    logging.set_verbosity(logging.WARNING)  # TensorFlow lists every renamed input
     folder = Path(FLAGS.model_dir)
     path = folder / "model.keras"
     if not path.is_file():

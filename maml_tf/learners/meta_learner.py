@@ -184,6 +184,16 @@ class MetaLearner(keras.Model):
         self._ready(x, y)
         return super().test_on_batch(x, y, **kwargs)
 
+    def export(self, filepath: Any, **options: Any) -> Any:
+        """Writes the next version of a SavedModel that adapts, and returns its folder.
+
+        Arguments are those of `maml_tf.serving.export_learner`.
+        """
+        # Learners know nothing of serving, but a Keras model knows how to export.
+        from maml_tf.serving import export_learner
+
+        return export_learner(self, filepath, **options)
+
     def get_config(self) -> dict[str, Any]:
         base = keras.saving.serialize_keras_object(self.base_learner)
         return {"base_learner": base, "name": self.name}

@@ -1,10 +1,11 @@
-/* Runs one request on a SavedModel through TensorFlow's C API alone.
+/* Runs requests on a SavedModel through TensorFlow's C API alone.
  *
- *   run_saved_model EXPORT LIBRARY... < request
+ *   run_saved_model EXPORT LIBRARY... < requests
  *
- * The request, one item a line:
+ * A request, one item a line:
  *   input OPERATION INDEX string|float RANK SIZE...   then one value a line
  *   output OPERATION INDEX                            (in the order they are printed)
+ *   run
  * Strings are written in hexadecimal with a leading x. The answer has, for each output,
  * a line "tensor TYPE RANK SIZE..." and then one value a line. A request that
  * TensorFlow refuses prints "error CODE MESSAGE" and is no failure of the program.
@@ -115,6 +116,25 @@ int main(int argc, char **argv) {
   while (fgets(line, sizeof line, stdin) != NULL) {
     char kind[16], name[512], type[16], shape[128] = "";
     int index;
+    if (strcmp(line, "run\n") == 0) {
+      TF_SessionRun(session, NULL, inputs, fed, in, outputs, fetched, out, NULL, 0, NULL,
+                    status);
+      if (TF_GetCode(status) != TF_OK) {
+        char message[4096];
+        snprintf(message, sizeof message, "%s", TF_Message(status));
+        for (char *c = message; *c; c++)
+          if (*c == '\n') *c = ' ';
+        printf("error %d %s\n", TF_GetCode(status), message);
+      } else {
+        for (int i = 0; i < out; i++) {
+          print_tensor(fetched[i]);
+          TF_DeleteTensor(fetched[i]);
+        }
+      }
+      for (int i = 0; i < in; i++) TF_DeleteTensor(fed[i]);
+      in = out = 0;
+      continue;
+    }
     if (sscanf(line, "%15s %511s %d %15s %127[^\n]", kind, name, &index, type, shape) < 3)
       die("request", line);
     if (in == MOST || out == MOST) die("request", "has too many tensors");
@@ -124,13 +144,6 @@ int main(int argc, char **argv) {
     } else {
       outputs[out++] = find(graph, name, index);
     }
-  }
-  TF_SessionRun(session, NULL, inputs, fed, in, outputs, fetched, out, NULL, 0, NULL,
-                status);
-  if (TF_GetCode(status) != TF_OK) {
-    printf("error %d %s\n", TF_GetCode(status), TF_Message(status));
-  } else {
-    for (int i = 0; i < out; i++) print_tensor(fetched[i]);
   }
   return 0;
 }

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from serving.conftest import LABELS, QUERIES, SUPPORT
+from serving.small_exports import LABELS, QUERIES, SUPPORT, exports
 
 from maml_tf.serving import load_signatures
 
@@ -11,7 +11,7 @@ EMPTY: list[str] = []
 
 
 @pytest.fixture(scope="module")
-def served(exports):
+def served():
     loaded = {}
 
     def load(kind):
@@ -61,7 +61,7 @@ def test_in_scope_follows_its_rule(served):
     np.testing.assert_array_equal(answer["in_scope"], (2 * top - 1) / 1 >= 0.5)
 
 
-def test_embed_gives_the_encoders_vectors(served, exports):
+def test_embed_gives_the_encoders_vectors(served):
     encoder = exports("prototypical").learner.base_learner
     vectors = served("prototypical")["embed"](texts=strings(QUERIES))["vectors"]
     expected = encoder(encoder.preprocessor(QUERIES))

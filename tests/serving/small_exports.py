@@ -1,10 +1,11 @@
-"""Two small exports, made once, for every test of serving."""
+"""Two small exports, made once a session, for every test of serving."""
 
+import functools
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import keras
-import pytest
 
 from maml_tf import MAML, PrototypicalNetwork, create_model, create_text_encoder
 from maml_tf.learners import MetaLearner
@@ -36,16 +37,12 @@ MAKERS = {
 }
 
 
-@pytest.fixture(scope="session")
-def exports(tmp_path_factory):
-    """Exports by kind of learner; each is written when it is first asked for."""
-    root, made = tmp_path_factory.mktemp("saved_models"), {}
+_ROOT = tempfile.TemporaryDirectory(prefix="saved_models_")
 
-    def export(kind: str) -> Exported:
-        if kind not in made:
-            keras.utils.set_random_seed(0)
-            learner = MAKERS[kind]()
-            made[kind] = Exported(learner, export_learner(learner, root / kind))
-        return made[kind]
 
-    return export
+@functools.cache
+def exports(kind: str) -> Exported:
+    """The export of a kind of learner, written when it is first asked for."""
+    keras.utils.set_random_seed(0)
+    learner = MAKERS[kind]()
+    return Exported(learner, export_learner(learner, Path(_ROOT.name) / kind))

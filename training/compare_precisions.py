@@ -1,0 +1,64 @@
+"""Accuracy and weight bytes of a run in float32, bfloat16 and int8, as exported.
+
+    python -m training.compare_precisions --model_dir=runs/first \\
+        --corpus=jsonl:full.jsonl --shots=5 --results=results/precisions.json
+
+Every precision is judged on the same test episodes.
+"""
+
+import json
+from pathlib import Path
+
+from absl import app, flags
+
+from maml_tf.episodes import episode_dataset
+from maml_tf.evaluation import episode_accuracies, mean_with_interval
+from maml_tf.serving.precision import PRECISIONS, in_precision
+from training.files import load_model, write_aside
+from training.settings import FLAGS, encoded_splits, shape_of_tasks
+
+flags.DEFINE_string("model_dir", None, "A run of training.train.", required=True)
+flags.DEFINE_integer("episodes", 200, "Test episodes.", lower_bound=2)
+flags.DEFINE_string("results", None, "A JSON file to write.", required=True)
+
+
+def main(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f"Unexpected arguments: {' '.join(argv[1:])}.")
+    path = Path(FLAGS.model_dir) / "model.keras"
+    if not path.is_file():
+        raise app.UsageError(f"{path} does not exist; train a model there first.")
+    learner = load_model(path)
+    data = encoded_splits(learner.base_learner.preprocessor, ("test",))["test"]
+    episodes = episode_dataset(
+        data,
+        **shape_of_tasks(),
+        tasks_per_batch=2,
+        seed=FLAGS.seed + 2,
+        steps=-(-FLAGS.episodes // 2),
+        drop_small_classes=True,
+    )
+    rows = {}
+    for precision in PRECISIONS:
+        try:
+            smaller = in_precision(learner, precision)
+        except ValueError as error:
+            print(f"{precision:9} {error}")
+            continue
+        score = mean_with_interval(episode_accuracies(smaller, episodes))
+        size = sum(v.numpy().nbytes for v in smaller.variables)
+        rows[precision] = {
+            "accuracy": score.mean,
+            "ci95": score.ci95,
+            "episodes": score.episodes,
+            "weight_bytes": size,
+        }
+        print(f"{precision:9} {score}  {size / 1e6:.1f} MB", flush=True)
+    text = json.dumps(rows, indent=2) + "\n"
+    results = Path(FLAGS.results)
+    results.parent.mkdir(parents=True, exist_ok=True)
+    write_aside(results, lambda aside: aside.write_text(text))
+
+
+if __name__ == "__main__":
+    app.run(main)
