@@ -35,6 +35,12 @@ flags.DEFINE_bool("table", False, "Print the rows of --results and measure nothi
 flags.DEFINE_float(
     "memory_share", 0.7, "A contender that needs more of this machine's memory stops."
 )
+flags.DEFINE_float(
+    "start_limit",
+    180,
+    "A contender that takes more seconds to build, trace, compile and run its first "
+    "three meta-steps stops.",
+)
 flags.DEFINE_string(
     "dump_stablehlo",
     None,
@@ -118,6 +124,7 @@ def run_all(path: Path) -> None:
                 repeats=FLAGS.repeats,
                 toy=FLAGS.toy,
                 memory_limit_mb=memory_limit_mb(),
+                start_limit_seconds=FLAGS.start_limit,
                 seconds_a_turn=0.2 if FLAGS.toy else 2.0,
                 report=lambda text, label=label: progress(
                     f"{(time.time() - started) / 60:5.1f} min  {label}: {text}"

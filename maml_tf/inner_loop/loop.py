@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from maml_tf.inner_loop.exact_moments import exact_moments
 from maml_tf.inner_loop.tasks import over_tasks
 from maml_tf.inner_loop.update_rules import UpdateRule
 
@@ -217,6 +218,7 @@ def is_seed(variable: keras.Variable) -> bool:
 
 def call_model(model: keras.Model, inputs: Any, training: bool) -> tf.Tensor:
     """Calls the model, passing `training` only where its `call` takes it."""
-    if model._call_has_training_arg:
-        return model(inputs, training=training)
-    return model(inputs)
+    with exact_moments():
+        if model._call_has_training_arg:
+            return model(inputs, training=training)
+        return model(inputs)

@@ -144,11 +144,16 @@ def test_dump_runs_elsewhere_with_the_same_numbers(tmp_path):
     assert done.returncode != 0 and "not TensorFlow's" in done.stderr
 
 
-def test_contender_that_is_too_large_is_listed():
-    timings, missing = measure(
-        "W4", 2, ["ours"], repeats=1, toy=True, memory_limit_mb=1
-    )
-    assert timings == {} and missing == {"ours": "needs more than 1 MiB"}
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ({"memory_limit_mb": 1}, "needs more than 1 MiB"),
+        ({"start_limit_seconds": 0.1}, "no first steps within 0 s"),
+    ],
+)
+def test_contender_that_is_too_large_or_too_slow_is_listed(limit, reason):
+    timings, missing = measure("W4", 2, ["ours"], repeats=1, toy=True, **limit)
+    assert timings == {} and missing == {"ours": reason}
 
 
 ROWS = [

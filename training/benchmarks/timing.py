@@ -6,9 +6,11 @@ a time, so that a machine that slows down slows all of them down.
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 
 # One framework's log lines would drown the progress line.
@@ -28,6 +30,7 @@ class WorkerProcess:
         contender: name of the contender.
         toy: whether to take toy sizes.
         memory_limit_mb: the resident size at which the process gives up.
+        start_limit_seconds: how long it may take to its first answer.
 
     Raises:
         Unavailable: if it does not get through its first steps.
@@ -40,6 +43,7 @@ class WorkerProcess:
         contender: str,
         toy: bool = False,
         memory_limit_mb: float = 1e9,
+        start_limit_seconds: float = 1e9,
     ) -> None:
         size = "toy" if toy else "full"
         self._process = subprocess.Popen(
@@ -53,7 +57,20 @@ class WorkerProcess:
             text=True,
             env={**os.environ, **_QUIET},
         )
-        first = self._answer()
+        timer = threading.Timer(
+            min(start_limit_seconds, threading.TIMEOUT_MAX), self._process.kill
+        )
+        timer.start()
+        try:
+            first = self._answer()
+        except Unavailable as reason:
+            if self._process.returncode == -signal.SIGKILL and not timer.is_alive():
+                raise Unavailable(
+                    f"no first steps within {start_limit_seconds:.0f} s"
+                ) from reason
+            raise
+        finally:
+            timer.cancel()
         self.first_step_seconds: float = first["first_step_seconds"]
         self.losses: list[float] = first["losses"]
         self.peak_memory_mb = 0.0
@@ -88,6 +105,7 @@ def measure(
     repeats: int,
     toy: bool = False,
     memory_limit_mb: float = 1e9,
+    start_limit_seconds: float = 1e9,
     seconds_a_turn: float = 2.0,
     report: Callable[[str], None] = lambda message: None,
     between: Callable[[], None] = lambda: None,
@@ -101,6 +119,7 @@ def measure(
         repeats: rounds; the median is taken over them.
         toy: whether to take toy sizes.
         memory_limit_mb: the resident size at which a contender is stopped.
+        start_limit_seconds: how long a contender may take to its third meta-step.
         seconds_a_turn: a fast contender takes as many steps a turn as fit into this.
         report: gets a line on where the work is.
         between: called once a round, for measurements of the machine.
@@ -119,7 +138,12 @@ def measure(
             report(f"{name} starts")
             try:
                 workers[name] = WorkerProcess(
-                    workload, inner_steps, name, toy, memory_limit_mb
+                    workload,
+                    inner_steps,
+                    name,
+                    toy,
+                    memory_limit_mb,
+                    start_limit_seconds,
                 )
                 # The warm-up also says how many steps make a turn.
                 once = workers[name].run(1)

@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 
 Arrays = dict[str, np.ndarray]
-META_LEARNING_RATE = 0.05
+META_LEARNING_RATE = 0.02
 # Contenders take batches in turn: a step compiled for one batch alone would show.
 BATCHES = 2
 
