@@ -123,6 +123,10 @@ class TextEncoder(keras.Model):
         tokens = _token_vectors(
             self.backbone({name: inputs[name] for name in names}, training=training)
         )
+        return self.pool(tokens, inputs["padding_mask"])
+
+    def pool(self, tokens: Any, padding_mask: Any):
+        """One vector `[batch, output_dim]` a text, from `[batch, length, dim]`."""
         # Half precision would overflow in the sum and underflow in the division.
         tokens = keras.ops.cast(
             tokens, keras.backend.result_type(tokens.dtype, "float32")
@@ -130,7 +134,7 @@ class TextEncoder(keras.Model):
         if self.pooling == "first":
             pooled = tokens[:, 0]
         else:
-            mask = keras.ops.cast(inputs["padding_mask"], tokens.dtype)[:, :, None]
+            mask = keras.ops.cast(padding_mask, tokens.dtype)[:, :, None]
             total = keras.ops.sum(tokens * mask, axis=1)
             pooled = total / keras.ops.maximum(keras.ops.sum(mask, axis=1), 1e-9)
         if not self.normalize:
