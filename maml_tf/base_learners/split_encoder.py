@@ -5,7 +5,8 @@ not change, so its output is kept; embeddings, the dearest gradients of a small
 transformer, then cost nothing at all.
 """
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ import tensorflow as tf
 from maml_tf.base_learners.errors import BaseLearnerError
 from maml_tf.base_learners.text_encoder import TextEncoder
 
-LENGTHS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512)
+LENGTHS = (8, 12, 16, 24, 32, 64, 96, 128, 256, 512)
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class UpperEncoder(keras.Model):
 
     @property
     def preprocessor(self) -> keras.layers.Layer | None:
-        """From a list of strings to the dict of token tensors that the encoder takes."""
+        """From a list of strings to the dict of tensors that the encoder takes."""
         return self.encoder.preprocessor
 
     def build(self, input_shape=None):
@@ -132,6 +133,11 @@ class UpperEncoder(keras.Model):
         for layer in self.upper_layers:
             hidden = layer(hidden, padding_mask=mask, training=training)
         return self.encoder.pool(hidden, mask)
+
+    @functools.cached_property
+    def compiled(self) -> Callable:
+        """This model under XLA, for inference; compiled once for each shape."""
+        return tf.function(lambda batch: self(batch, training=False), jit_compile=True)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -182,12 +188,8 @@ def embed_states(
     rows = np.arange(len(states)) if rows is None else np.asarray(rows)
     vectors = np.zeros((len(rows), upper.output_dim), "float32")
 
-    @tf.function(jit_compile=True)
-    def run(batch):
-        return upper(batch, training=False)
-
     for places, length in sorted_batches(states.lengths[rows], batch_size):
-        found = run(states.batch(rows[places], length)).numpy()
+        found = upper.compiled(states.batch(rows[places], length)).numpy()
         vectors[places] = found
     return vectors
 

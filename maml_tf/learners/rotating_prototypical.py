@@ -103,7 +103,9 @@ class RotatingPrototypicalNetwork(PrototypicalNetwork):
         order = tf.argsort(support_labels, axis=1, stable=True)
         support = tf.gather(support, order, batch_dims=1)
         ways = tf.shape(vectors)[1] // self.examples_per_class
-        grouped = tf.reshape(support, (tf.shape(vectors)[0], ways, -1, vectors.shape[-1]))
+        grouped = tf.reshape(
+            support, (tf.shape(vectors)[0], ways, -1, vectors.shape[-1])
+        )
         means = tf.reduce_mean(grouped, axis=2)
         squares = tf.reduce_sum(tf.square(means), -1)[:, tf.newaxis]
         return 2 * tf.matmul(query, means, transpose_b=True) - squares

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from maml_tf.base_learners.split_encoder import (
     TokenStates,
     UpperEncoder,
+    embed_states,
     lower_states,
 )
 from maml_tf.episodes import ClassSplit, Corpus, CorpusError, read_corpus, split_classes
@@ -27,12 +29,14 @@ class IntentData:
         folder: the directory.
         corpus: every row of full.jsonl, each (text, label) once.
         states: what the lower layers make of each text.
+        key: names files that hold for these texts and this cut alone.
     """
 
     name: str
     folder: Path
     corpus: Corpus
     states: TokenStates
+    key: str
 
     @property
     def labels(self) -> np.ndarray:
@@ -101,8 +105,8 @@ def prepare(folder: Path, upper: UpperEncoder, cache: Path) -> IntentData:
     """
     corpus = read_corpus(f"jsonl:{folder / 'full.jsonl'}")
     described = "\n".join((str(upper.first_layer), *corpus.texts)).encode()
-    key = hashlib.sha256(described).hexdigest()[:12]
-    path = cache / f"{folder.name}-{key}.npz"
+    key = f"{folder.name}-{hashlib.sha256(described).hexdigest()[:12]}"
+    path = cache / f"{key}.npz"
     if path.is_file():
         with np.load(path) as held:
             states = TokenStates(held["states"], held["starts"])
@@ -113,9 +117,27 @@ def prepare(folder: Path, upper: UpperEncoder, cache: Path) -> IntentData:
             upper.preprocessor(list(corpus.texts[i : i + 1024]))
             for i in range(0, len(corpus), 1024)
         ]
-        tokens = {k: np.concatenate([np.asarray(p[k]) for p in pieces]) for k in pieces[0]}
+        tokens = {
+            k: np.concatenate([np.asarray(p[k]) for p in pieces]) for k in pieces[0]
+        }
         states = lower_states(upper, tokens)
         write_aside(
             path, lambda p: np.savez(p, states=states.states, starts=states.starts)
         )
-    return IntentData(folder.name, folder, corpus, states)
+    return IntentData(folder.name, folder, corpus, states, key)
+
+
+def frozen_vectors(data: IntentData, upper: UpperEncoder, cache: Path) -> np.ndarray:
+    """The pretrained encoder's vectors `[texts, dim]` of all texts, kept in `cache`."""
+    path = cache / f"{data.key}-frozen.npy"
+    return kept(path, lambda: embed_states(upper, data.states))
+
+
+def kept(path: Path, compute: Callable[[], np.ndarray]) -> np.ndarray:
+    """The array in the file, computed and written first where there is none."""
+    if path.is_file():
+        return np.load(path)
+    array = compute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_aside(path, lambda p: np.save(p, array))
+    return array

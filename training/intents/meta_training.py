@@ -1,13 +1,14 @@
-"""Meta-training of the upper layers, resumable at every checkpoint."""
+"""Meta-training with every example in turn as the support, resumable."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
-from maml_tf.base_learners.split_encoder import TokenStates, UpperEncoder
 from maml_tf.episodes import EpisodeSampler
 from maml_tf.learners.rotating_prototypical import RotatingPrototypicalNetwork
 from training.files import write_aside
@@ -15,7 +16,7 @@ from training.files import write_aside
 
 @dataclass(frozen=True)
 class MetaTrainingSettings:
-    """What was chosen on the validation classes of two folds; see docs/intents.md.
+    """What was chosen on the validation classes of a few folds; see docs/intents.md.
 
     Attributes:
         steps: meta-steps.
@@ -23,44 +24,42 @@ class MetaTrainingSettings:
         examples_per_class: examples of each, every one the support in turn.
         learning_rate: peak of the cosine schedule, after a tenth of the steps.
         scale: starting factor on minus the squared distance.
-        tokens: training texts are cropped here; test texts never are.
-        first_layer: the first transformer layer that is trained.
         checkpoint_every: steps between two checkpoints.
-        seed: fixes episodes and dropout.
+        seed: fixes the episodes.
     """
 
-    steps: int = 150
-    ways: int = 16
+    steps: int = 200
+    ways: int = 50
     examples_per_class: int = 4
-    learning_rate: float = 5e-5
+    learning_rate: float = 3e-4
     scale: float = 10.0
-    tokens: int = 16
-    first_layer: int = 3
     checkpoint_every: int = 25
     seed: int = 0
 
 
+PROJECTION = MetaTrainingSettings()
+ENCODER = MetaTrainingSettings(steps=100, ways=16, learning_rate=1e-4)
+
+
 def meta_train(
-    upper: UpperEncoder,
-    states: TokenStates,
-    rows: np.ndarray,
+    base_learner: keras.Model,
+    inputs_of: Callable[[np.ndarray], Any],
     labels: np.ndarray,
     settings: MetaTrainingSettings,
     checkpoint: Path,
-) -> tuple[RotatingPrototypicalNetwork, float]:
-    """Trains `upper` in place on the given texts, going on from `checkpoint`.
+) -> float:
+    """Trains `base_learner` in place, going on from `checkpoint` if there is one.
 
     Args:
-        upper: the encoder, with its pretrained weights.
-        states: the lower layers' output for all texts.
-        rows: the training texts.
-        labels: the class of each of `rows`.
+        base_learner: from inputs to vectors.
+        inputs_of: from example numbers to a nest of arrays `[examples, ...]`.
+        labels: the class of each example.
         settings: see there.
-        checkpoint: a file, written every few steps and removed by nobody; it is
-            ignored unless it was made under the same settings and on the same rows.
+        checkpoint: a file that is written every few steps; it is ignored unless it
+            was made under the same settings and with the same labels.
 
     Returns:
-        The learner and the seconds of training, those before a kill included.
+        Seconds of training, those before a kill included.
     """
     numbers = np.unique(labels, return_inverse=True)[1]
     ways = min(settings.ways, int(numbers.max()) + 1)
@@ -72,49 +71,48 @@ def meta_train(
         seed=settings.seed,
         drop_small_classes=True,
     )
-    learner = _make_learner(upper, ways, settings)
-    described = repr((asdict(settings), len(rows), int(np.sum(rows))))
+    learner = _make_learner(base_learner, ways, settings)
+    described = repr((asdict(settings), numbers.tolist()))
     done, seconds = _restore(learner, checkpoint, described)
+    if done == settings.steps:
+        return seconds
     bar = keras.utils.Progbar(settings.steps, unit_name="step")
     for step in range(done, settings.steps):
         start = time.perf_counter()
         drawn = sampler.sample(step)
-        inputs = [
-            {k: v[np.newaxis] for k, v in states.batch(rows[r], settings.tokens).items()}
-            for r in (drawn.support[0], drawn.query[0])
-        ]
+        support, query = (
+            keras.tree.map_structure(lambda a: a[np.newaxis], inputs_of(rows[0]))
+            for rows in (drawn.support, drawn.query)
+        )
         x = {
-            "support_inputs": inputs[0],
+            "support_inputs": support,
             "support_targets": drawn.support_labels,
-            "query_inputs": inputs[1],
+            "query_inputs": query,
         }
         logs = learner.train_on_batch(x, drawn.query_labels, return_dict=True)
         seconds += time.perf_counter() - start
         bar.update(step + 1, [(k, float(v)) for k, v in logs.items()])
         if (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps:
             _save(learner, checkpoint, described, step + 1, seconds)
-    return learner, seconds
+    return seconds
 
 
-def _make_learner(upper, ways: int, settings: MetaTrainingSettings):
+def _make_learner(base_learner, ways: int, settings: MetaTrainingSettings):
     keras.utils.set_random_seed(settings.seed)
     learner = RotatingPrototypicalNetwork(
-        upper,
+        base_learner,
         examples_per_class=settings.examples_per_class,
         scale=settings.scale,
         max_ways=ways,
     )
-    warmup = settings.steps // 10
+    warmup = max(1, settings.steps // 10)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0,
         max(1, settings.steps - warmup),
         warmup_target=settings.learning_rate,
-        warmup_steps=max(1, warmup),
+        warmup_steps=warmup,
     )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=0.01)
-    optimizer.exclude_from_weight_decay(
-        var_names=["bias", "gamma", "beta", "log_scale"]
-    )
+    optimizer = keras.optimizers.Adam(schedule)
     learner.compile(optimizer, jit_compile=True)
     learner.optimizer.build(learner.trainable_variables)
     return learner
@@ -126,13 +124,9 @@ def _state(learner) -> list[keras.Variable]:
 
 def _save(learner, path: Path, described: str, step: int, seconds: float) -> None:
     arrays = {f"v{i}": v.numpy() for i, v in enumerate(_state(learner))}
+    facts = {"described": described, "step": step, "seconds": seconds}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_aside(
-        path,
-        lambda p: np.savez(
-            p, described=described, step=step, seconds=seconds, **arrays
-        ),
-    )
+    write_aside(path, lambda p: np.savez(p, **facts, **arrays))
 
 
 def _restore(learner, path: Path, described: str) -> tuple[int, float]:
