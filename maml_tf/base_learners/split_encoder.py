@@ -135,9 +135,17 @@ class UpperEncoder(keras.Model):
         return self.encoder.pool(hidden, mask)
 
     @functools.cached_property
-    def compiled(self) -> Callable:
-        """This model under XLA, for inference; compiled once for each shape."""
-        return tf.function(lambda batch: self(batch, training=False), jit_compile=True)
+    def infer(self) -> Callable:
+        """This model under XLA: traced once, compiled for every shape it meets."""
+        specification = {
+            "hidden": tf.TensorSpec((None, None, self.output_dim), tf.float32),
+            "padding_mask": tf.TensorSpec((None, None), tf.int32),
+        }
+        return tf.function(
+            lambda batch: self(batch, training=False),
+            jit_compile=True,
+            input_signature=[specification],
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -167,7 +175,11 @@ def lower_states(
     starts = np.concatenate([[0], np.cumsum(lengths)])
     states = np.zeros((starts[-1], upper.output_dim), "float32")
 
-    @tf.function(jit_compile=True)
+    specification = {
+        key: tf.TensorSpec((None, None), array.dtype) for key, array in arrays.items()
+    }
+
+    @tf.function(jit_compile=True, input_signature=[specification])
     def run(batch):
         return upper._lower(batch, training=False)
 
@@ -189,7 +201,7 @@ def embed_states(
     vectors = np.zeros((len(rows), upper.output_dim), "float32")
 
     for places, length in sorted_batches(states.lengths[rows], batch_size):
-        found = upper.compiled(states.batch(rows[places], length)).numpy()
+        found = upper.infer(states.batch(rows[places], length)).numpy()
         vectors[places] = found
     return vectors
 

@@ -62,9 +62,10 @@ def vector_episode_accuracies(
     Example:
 
     >>> vectors = np.repeat(np.eye(3, dtype="float32"), 4, axis=0)
-    >>> vector_episode_accuracies(vectors, np.repeat(list("abc"), 4), shots=1, ways=2,
-    ...                           queries=2, episodes=20).mean()
-    1.0
+    >>> labels = np.repeat(list("abc"), 4)
+    >>> vector_episode_accuracies(vectors, labels, shots=1, ways=2, queries=2,
+    ...                           episodes=2).tolist()
+    [1.0, 1.0]
     """
     tasks = min(20, episodes)
     data = episode_dataset(
