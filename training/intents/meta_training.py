@@ -47,6 +47,9 @@ def meta_train(
     labels: np.ndarray,
     settings: MetaTrainingSettings,
     checkpoint: Path,
+    *,
+    groups: np.ndarray | None = None,
+    templates: np.ndarray | None = None,
 ) -> float:
     """Trains `base_learner` in place, going on from `checkpoint` if there is one.
 
@@ -57,20 +60,28 @@ def meta_train(
         settings: see there.
         checkpoint: a file that is written every few steps; it is ignored unless it
             was made under the same settings and with the same labels.
+        groups: of each example, or None; an episode's classes are then of one group.
+        templates: near-duplicates share one; see `EpisodeSampler`.
 
     Returns:
         Seconds of training, those before a kill included.
     """
     numbers = np.unique(labels, return_inverse=True)[1]
-    ways = min(settings.ways, int(numbers.max()) + 1)
-    sampler = EpisodeSampler(
-        numbers,
-        ways=ways,
-        shots=1,
-        queries=settings.examples_per_class - 1,
-        seed=settings.seed,
-        drop_small_classes=True,
-    )
+    groups = np.zeros(len(numbers)) if groups is None else np.asarray(groups)
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    ways = min([settings.ways, *(len(np.unique(numbers[rows])) for rows in members)])
+    samplers = [
+        EpisodeSampler(
+            numbers[rows],
+            ways=ways,
+            shots=1,
+            queries=settings.examples_per_class - 1,
+            seed=settings.seed,
+            templates=None if templates is None else templates[rows],
+            drop_small_classes=True,
+        )
+        for rows in members
+    ]
     learner = _make_learner(base_learner, ways, settings)
     described = repr((asdict(settings), numbers.tolist()))
     done, seconds = _restore(learner, checkpoint, described)
@@ -79,9 +90,12 @@ def meta_train(
     bar = keras.utils.Progbar(settings.steps, unit_name="step")
     for step in range(done, settings.steps):
         start = time.perf_counter()
-        drawn = sampler.sample(step)
+        turn = step % len(members)
+        drawn = samplers[turn].sample(step)
         support, query = (
-            keras.tree.map_structure(lambda a: a[np.newaxis], inputs_of(rows[0]))
+            keras.tree.map_structure(
+                lambda a: a[np.newaxis], inputs_of(members[turn][rows[0]])
+            )
             for rows in (drawn.support, drawn.query)
         )
         x = {
