@@ -101,10 +101,9 @@ def main(argv: list[str]) -> None:
         f"trained on {len(FLAGS.train_languages)} languages": FLAGS.train_languages,
     }
     vectors = {"trigrams": trigram_vectors(corpus.texts)}
-    encoded = None
+    encoded = encode_corpus(corpus, make_encoder(vocabulary).preprocessor)
     for name, chosen in trainings.items():
         encoder = make_encoder(vocabulary)
-        encoded = encoded or encode_corpus(corpus, encoder.preprocessor)
         if chosen:
             rows = np.flatnonzero(np.isin(corpus.groups, chosen))
             meta_train(
