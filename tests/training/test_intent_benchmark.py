@@ -76,7 +76,7 @@ def test_rows_table_chart_and_going_on_after_a_kill(dataset_dir, tmp_path):
         arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     results = tmp_path / "rows.json"
-    for _ in range(600):
+    for _ in range(1500):
         if results.is_file() or process.poll() is not None:
             break
         time.sleep(0.2)
