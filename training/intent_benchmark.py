@@ -47,8 +47,21 @@ flags.DEFINE_string(
     "wheel:DISTRIBUTION | hf://OWNER/NAME | a directory | scratch:… ; a BERT.",
 )
 flags.DEFINE_integer("encoder_steps", ENCODER.steps, "Steps on layers.", lower_bound=1)
+flags.DEFINE_float(
+    "encoder_learning_rate", ENCODER.learning_rate, "Its peak.", lower_bound=1e-9
+)
 flags.DEFINE_integer(
     "projection_steps", PROJECTION.steps, "Steps on the projection.", lower_bound=1
+)
+flags.DEFINE_float(
+    "projection_learning_rate", PROJECTION.learning_rate, "Its peak.", lower_bound=1e-9
+)
+flags.DEFINE_enum(
+    "judge_on",
+    "test",
+    ("test", "validation"),
+    "The classes to judge on; validation is for choosing settings, with other "
+    "--results and --work_dir.",
 )
 flags.DEFINE_integer("first_layer", 3, "First layer that is trained.", lower_bound=0)
 flags.DEFINE_integer("seed", 0, "Fixes training and test episodes.")
@@ -91,8 +104,18 @@ def run(shots: tuple[int, ...]) -> None:
     benchmark = Benchmark(
         FLAGS.base_learner,
         FLAGS.first_layer,
-        replace(ENCODER, steps=FLAGS.encoder_steps, seed=FLAGS.seed),
-        replace(PROJECTION, steps=FLAGS.projection_steps, seed=FLAGS.seed),
+        replace(
+            ENCODER,
+            steps=FLAGS.encoder_steps,
+            learning_rate=FLAGS.encoder_learning_rate,
+            seed=FLAGS.seed,
+        ),
+        replace(
+            PROJECTION,
+            steps=FLAGS.projection_steps,
+            learning_rate=FLAGS.projection_learning_rate,
+            seed=FLAGS.seed,
+        ),
         Path(FLAGS.work_dir),
     )
     learners = ("frozen", *(n for n in FLAGS.learners if n != "frozen"))
@@ -118,6 +141,7 @@ def run(shots: tuple[int, ...]) -> None:
                     shots=shots,
                     ways=FLAGS.test_ways,
                     episodes=FLAGS.episodes,
+                    judge_on=FLAGS.judge_on,
                 )
                 rows += [row for row in new if not done(rows, place, (row["shots"],))]
                 write_rows(rows, path)

@@ -73,6 +73,8 @@ def main(argv: list[str]) -> None:
     test = data.rows_of(data.split(FLAGS.fold).test.classes)
     numbers = np.unique(data.labels[test], return_inverse=True)[1]
     found: list[dict] = []
+    path = Path(FLAGS.results)
+    path.parent.mkdir(parents=True, exist_ok=True)
     for shots in map(int, FLAGS.shots):
         sampler = EpisodeSampler(numbers, ways=5, shots=shots, queries=5, seed=11)
         held: dict[str, list] = {name: [] for name in bots}
@@ -94,12 +96,11 @@ def main(argv: list[str]) -> None:
             found.append(_row(data.name, name, shots, pairs))
             print(found[-1], flush=True)
             found.append(_row(data.name, name, shots, pairs[: FLAGS.slow_tasks]))
-    path = Path(FLAGS.results)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unique = {json.dumps(row): row for row in found}
-    write_aside(path, lambda p: p.write_text("[" + ",\n ".join(unique) + "]\n"))
-    table = _table(list(unique.values()))
-    path.with_suffix(".md").write_text(table)
+        unique = {json.dumps(row): row for row in found}
+        text = "[" + ",\n ".join(unique) + "]\n"
+        write_aside(path, lambda p, text=text: p.write_text(text))
+        table = _table(list(unique.values()))
+        path.with_suffix(".md").write_text(table)
     print(table)
 
 

@@ -23,6 +23,7 @@ def fold_rows(
     shots: tuple[int, ...],
     ways: int,
     episodes: int,
+    judge_on: str = "test",
 ) -> list[Row]:
     """The rows of one learner on one fold, one for each number of shots.
 
@@ -34,6 +35,7 @@ def fold_rows(
         shots: examples of each class.
         ways: classes in a test episode.
         episodes: test episodes for each number of shots.
+        judge_on: `test`, or `validation` for choosing settings.
     """
     base = learner.removesuffix(WITH_NAMES)
     vectors = fold_vectors(benchmark, data, fold, regime, base, shots, ways)
@@ -47,7 +49,7 @@ def fold_rows(
         }
         rows.append(
             make_row(
-                _accuracies(vectors, learner.endswith(WITH_NAMES), **options),
+                _accuracies(vectors, judge_on, learner.endswith(WITH_NAMES), **options),
                 dataset=data.name,
                 fold=fold,
                 regime=regime,
@@ -62,12 +64,13 @@ def fold_rows(
     return rows
 
 
-def _accuracies(vectors: FoldVectors, with_names: bool, **options) -> np.ndarray:
+def _accuracies(
+    vectors: FoldVectors, judge_on: str, with_names: bool, **options
+) -> np.ndarray:
+    judged = (getattr(vectors, judge_on), getattr(vectors, f"{judge_on}_labels"))
     if not with_names:
-        return vector_episode_accuracies(vectors.test, vectors.test_labels, **options)
+        return vector_episode_accuracies(*judged, **options)
     weight = choose_name_weight(
         vectors.validation, vectors.validation_labels, vectors.names, **options
     )
-    return named_episode_accuracies(
-        vectors.test, vectors.test_labels, vectors.names, weight=weight, **options
-    )
+    return named_episode_accuracies(*judged, vectors.names, weight=weight, **options)
