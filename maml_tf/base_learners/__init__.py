@@ -13,6 +13,8 @@ from maml_tf.base_learners.patch_convolution import PatchConvolution, ReshapeMax
 from maml_tf.base_learners.position_embedding import (
     make_position_embeddings_differentiable,
 )
+from maml_tf.base_learners.projected_encoder import ProjectedEncoder
+from maml_tf.base_learners.split_encoder import UpperEncoder
 from maml_tf.base_learners.text_classifier import TextClassifier, create_model
 from maml_tf.base_learners.text_encoder import TextEncoder, create_text_encoder
 from maml_tf.base_learners.tf_keras_base_learner import (
@@ -20,15 +22,19 @@ from maml_tf.base_learners.tf_keras_base_learner import (
     from_tf_keras,
 )
 from maml_tf.base_learners.vocabulary import character_vocabulary, learn_vocabulary
+from maml_tf.base_learners.whitening import WithinClassWhitening
 
 __all__ = [
     "BaseLearnerError",
     "BatchStatisticsNormalization",
     "PatchConvolution",
+    "ProjectedEncoder",
     "ReshapeMaxPooling",
     "TFKerasBaseLearner",
     "TextClassifier",
     "TextEncoder",
+    "UpperEncoder",
+    "WithinClassWhitening",
     "character_vocabulary",
     "create_conv_net",
     "create_model",

@@ -5,11 +5,13 @@ from maml_tf.learners.maml import MAML
 from maml_tf.learners.meta_learner import MetaLearner
 from maml_tf.learners.prototypical import PrototypicalNetwork
 from maml_tf.learners.reptile import Reptile
+from maml_tf.learners.rotating_prototypical import RotatingPrototypicalNetwork
 
 __all__ = [
     "MAML",
     "MetaLearner",
     "PrototypicalNetwork",
     "Reptile",
+    "RotatingPrototypicalNetwork",
     "TrainingDivergedError",
 ]

@@ -1,0 +1,147 @@
+"""The intent benchmark on a small directory, killed half-way and gone on with."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from maml_tf.episodes import CorpusError
+from training.intents.benchmark_rows import COLUMNS, markdown_table, with_means
+from training.intents.intent_data import fold_names
+
+ROOT = Path(__file__).resolve().parents[2]
+WORDS = ["red", "green", "blue", "black", "white", "brown", "pink", "grey"]
+WORDS += ["cyan", "gold", "lime", "teal"]
+
+
+@pytest.fixture(scope="module")
+def dataset_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "colours"
+    folder.mkdir()
+    rows = [
+        {"text": f"the {word} thing {number} is {word}", "label": word}
+        for word in WORDS
+        for number in range(11)
+    ]
+    (folder / "full.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    folds = {}
+    for fold in (0, 1):
+        turned = WORDS[4 * fold :] + WORDS[: 4 * fold]
+        folds[f"0{fold + 1}"] = {
+            "train": turned[:4],
+            "valid": turned[4:8],
+            "test": turned[8:],
+        }
+        few = [
+            r for r in rows if r["label"] in turned[:4] and "thing 7" not in r["text"]
+        ]
+        path = folder / f"fold0{fold + 1}.train10.jsonl"
+        path.write_text("\n".join(map(json.dumps, few)))
+    (folder / "folds.json").write_text(json.dumps(folds))
+    return folder
+
+
+def command(folder, out, *more):
+    return [
+        sys.executable,
+        "-m",
+        "training.intent_benchmark",
+        f"--dataset_dir={folder}",
+        "--base_learner=scratch:num_layers=2,hidden_dim=8,num_heads=2",
+        "--first_layer=1",
+        "--encoder_steps=3",
+        "--projection_steps=3",
+        "--episodes=10",
+        f"--results={out}/rows.json",
+        f"--work_dir={out}/work",
+        *more,
+    ]
+
+
+def run(arguments):
+    return subprocess.run(
+        arguments, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def test_rows_table_chart_and_going_on_after_a_kill(dataset_dir, tmp_path):
+    names = "projection,encoder_with_names"
+    arguments = command(dataset_dir, tmp_path, f"--learners={names}", "--test_ways=3")
+    process = subprocess.Popen(
+        arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    results = tmp_path / "rows.json"
+    for _ in range(1500):
+        if results.is_file() or process.poll() is not None:
+            break
+        time.sleep(0.2)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    before = json.loads(results.read_text())
+    assert 0 < len(before) < 12 + 6
+    done = run(arguments)
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = json.loads(results.read_text())
+    single = [row for row in rows if row["fold"] != "mean"]
+    assert len(single) == 2 * 3 * 2 and len(rows) == len(single) + 3 * 2
+    assert [tuple(row) for row in rows] == [COLUMNS] * len(rows)
+    assert {row["learner"] for row in rows} == {"frozen", *names.split(",")}
+    assert all(0 <= row["accuracy"] <= 1 and row["ci95"] >= 0 for row in rows)
+    kept = {(r["fold"], r["learner"], r["shots"]): r for r in single}
+    for row in before:
+        if row["fold"] != "mean":
+            assert kept[row["fold"], row["learner"], row["shots"]] == row
+    assert (tmp_path / "rows.md").read_text().count("\n") == 2 + 3
+    assert (tmp_path / "rows.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--learners=unheard_of",), "unheard_of"),
+        (("--folds=07",), "no fold 07"),
+    ],
+)
+def test_flags_that_do_not_fit_are_refused(dataset_dir, tmp_path, flags, message):
+    done = run(command(dataset_dir, tmp_path, *flags))
+    assert done.returncode != 0
+    assert message in done.stdout + done.stderr
+    assert not (tmp_path / "work").exists()
+
+
+def test_directories_that_are_no_data_set_are_refused(tmp_path, dataset_dir):
+    with pytest.raises(CorpusError, match=r"has no full.jsonl and no folds.json"):
+        fold_names(tmp_path)
+    (tmp_path / "full.jsonl").write_text("{}")
+    (tmp_path / "folds.json").write_text("[]")
+    with pytest.raises(CorpusError, match="is not an object"):
+        fold_names(tmp_path)
+    assert fold_names(dataset_dir) == ("01", "02")
+
+
+def test_means_over_folds_against_a_hand_calculation():
+    def row(fold, accuracy, shots):
+        return {
+            "dataset": "d",
+            "fold": fold,
+            "regime": "full",
+            "learner": "frozen",
+            "shots": shots,
+            "accuracy": accuracy,
+            "ci95": 0.3,
+            "train_seconds": 4.0,
+            "adapt_milliseconds": 2.0,
+        }
+
+    rows = [row("01", 0.5, 1), row("02", 0.7, 1), row("01", 0.9, 5)]
+    means = with_means(rows)[len(rows) :]
+    assert [(m["shots"], m["accuracy"]) for m in means] == [(1, 0.6), (5, 0.9)]
+    assert means[0]["ci95"] == pytest.approx(0.3 / 2**0.5, abs=1e-5)
+    assert with_means(with_means(rows)) == with_means(rows)
+    table = markdown_table(rows)
+    assert "60.0 ± 21.2" in table and "90.0 ± 30.0" in table

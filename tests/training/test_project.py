@@ -1,0 +1,82 @@
+"""A projection trained, evaluated and exported through the command lines."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from maml_tf.base_learners import create_text_encoder
+from maml_tf.base_learners.projected_encoder import ProjectedEncoder
+from maml_tf.evaluation.calibration import Calibration
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(script, *flags):
+    done = subprocess.run(
+        [sys.executable, "-m", f"training.{script}", *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def test_project_then_evaluate(tmp_path):
+    words = [
+        "red",
+        "green",
+        "blue",
+        "black",
+        "white",
+        "brown",
+        "pink",
+        "grey",
+        "cyan",
+        "gold",
+        "lime",
+        "teal",
+    ]
+    rows = [
+        {"text": f"{word} {number} {word}", "label": word}
+        for word in words
+        for number in range(10)
+    ]
+    path = tmp_path / "corpus.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    tasks = (f"--corpus=jsonl:{path}", "--ways=2", "--shots=1", "--queries=2")
+    out = tmp_path / "run"
+    encoder = "--base_learner=scratch:num_layers=1,hidden_dim=8,num_heads=2"
+    said = run(
+        "project", *tasks, encoder, "--sequence_length=16", f"--output_dir={out}"
+    )
+    assert "frozen" in said and "projected" in said
+    assert Calibration.load(out / "calibration.json").temperature > 0
+    results = tmp_path / "results.json"
+    run(
+        "evaluate", *tasks, f"--model_dir={out}", "--episodes=6", f"--results={results}"
+    )
+    row = json.loads(results.read_text())
+    assert 0.5 <= row["accuracy"] <= 1 and row["episodes"] == 6
+
+
+def test_saving_a_projected_encoder(tmp_path):
+    encoder = create_text_encoder(num_layers=1, hidden_dim=8, sequence_length=16)
+    projected = ProjectedEncoder(encoder)
+    vectors = np.random.default_rng(0).normal(size=(12, 8))
+    projected.adapt(vectors, np.arange(12) % 3)
+    tokens = projected.preprocessor(["hello", "you there"])
+    expected = projected(tokens).numpy()
+    plain = encoder(tokens).numpy()
+    moved = (plain - vectors.mean(axis=0)) @ projected.projection.projection.numpy()
+    moved /= np.linalg.norm(moved, axis=1, keepdims=True)
+    np.testing.assert_allclose(expected, moved, rtol=1e-3, atol=1e-4)
+    projected.save(tmp_path / "projected.keras")
+    loaded = keras.models.load_model(tmp_path / "projected.keras")
+    np.testing.assert_allclose(loaded(tokens), expected, rtol=1e-5, atol=1e-6)

