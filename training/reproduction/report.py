@@ -12,7 +12,8 @@ def markdown_table(report: dict[str, Any]) -> str:
     Example:
 
     >>> row = {"name": "MAML", "published": {"5-shot": 0.6},
-    ...        "budget": {"meta_steps": 9}, "figures": {"5-shot": {"error": 0.5, "error_ci95": 0.1}}}
+    ...        "budget": {"meta_steps": 9},
+    ...        "figures": {"5-shot": {"error": 0.5, "error_ci95": 0.1}}}
     >>> print(markdown_table({"command": "x", "episodes": 2, "rows": [row]}))
     `x`; 2 test tasks a figure, 95 % intervals over tasks.
     <BLANKLINE>
