@@ -7,6 +7,7 @@ from maml_tf.evaluation.accuracy import (
     mean_with_interval,
 )
 from maml_tf.evaluation.plots import plot_curves
+from maml_tf.evaluation.transduction import predict_without_transduction
 
 __all__ = [
     "Accuracy",
@@ -14,4 +15,5 @@ __all__ = [
     "frozen_prototypes",
     "mean_with_interval",
     "plot_curves",
+    "predict_without_transduction",
 ]
