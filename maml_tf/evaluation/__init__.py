@@ -9,6 +9,7 @@ from maml_tf.evaluation.accuracy import (
 from maml_tf.evaluation.features import embed_corpus
 from maml_tf.evaluation.inner_steps import accuracy_by_inner_steps
 from maml_tf.evaluation.plots import plot_curves, plot_inner_steps
+from maml_tf.evaluation.transduction import predict_without_transduction
 
 __all__ = [
     "Accuracy",
@@ -19,4 +20,5 @@ __all__ = [
     "mean_with_interval",
     "plot_curves",
     "plot_inner_steps",
+    "predict_without_transduction",
 ]

@@ -6,15 +6,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from maml_tf.inner_loop.loop import call_model
 from maml_tf.inner_loop.update_rules import positive
-from maml_tf.learners.meta_learner import MetaLearner
+from maml_tf.learners.embedding_learner import EmbeddingLearner
+from maml_tf.learners.episode_checks import check_structure
 
 ABSENT = -1e9
 
 
 @keras.saving.register_keras_serializable(package="maml_tf")
-class PrototypicalNetwork(MetaLearner):
+class PrototypicalNetwork(EmbeddingLearner):
     """Prototypical networks (Snell et al. 2017, arXiv 1703.05175).
 
     Adaptation is a mean: the fast weights are `prototypes` `[tasks, ways, dim]` and
@@ -27,6 +27,15 @@ class PrototypicalNetwork(MetaLearner):
         max_ways: the width of the class axis. None takes it from the labels of each
             batch, which XLA cannot; with a number, classes that are absent get a logit
             of -1e9 and `jit_compile=True` works.
+        refinement_steps: how often to refine the prototypes by soft k-means over
+            unlabelled examples, the task's `x["unlabelled_inputs"]` `[tasks,
+            unlabelled, ...]` where it has any (Ren et al. 2018, arXiv 1803.00676). Zero
+            ignores them. The queries stay out of it.
+        transductive: refine with the queries themselves as the unlabelled examples.
+            Predictions for a query then depend on the other queries of its task.
+
+    Raises:
+        ValueError: if an option is out of its range.
 
     Example:
 
@@ -44,16 +53,28 @@ class PrototypicalNetwork(MetaLearner):
         distance: str = "squared_euclidean",
         scale: float = 1.0,
         max_ways: int | None = None,
+        refinement_steps: int = 0,
+        transductive: bool = False,
         **kwargs: Any,
     ) -> None:
         if distance not in ("squared_euclidean", "cosine"):
             raise ValueError(
                 f"distance={distance!r} is not known; give squared_euclidean or cosine."
             )
-        self.distance, self.max_ways = distance, max_ways
+        if int(refinement_steps) != refinement_steps or refinement_steps < 0:
+            raise ValueError(
+                f"refinement_steps must be 0, 1, 2, …, not {refinement_steps!r}."
+            )
+        if transductive and not refinement_steps:
+            raise ValueError(
+                "transductive=True refines prototypes with the queries, so it needs "
+                "refinement_steps of 1 or more."
+            )
+        self.distance = distance
+        self.refinement_steps = int(refinement_steps)
+        self.transductive = bool(transductive)
         self.scale = positive("scale", scale)
-        super().__init__(base_learner, **kwargs)
-        self.supports_jit = max_ways is not None
+        super().__init__(base_learner, max_ways=max_ways, **kwargs)
 
     def _prepare(self) -> None:
         if not self.built:
@@ -71,42 +92,63 @@ class PrototypicalNetwork(MetaLearner):
         network.log_scale.assign(self.log_scale)
         return self.base_learner, network
 
-    def number_of_classes(self) -> int | None:
-        return self.max_ways
-
     def embed(self, inputs: Any, training: bool = False) -> tf.Tensor:
-        """Vectors `[tasks, examples, dim]`; all tasks share one pass of the encoder."""
-        inputs = tf.nest.map_structure(tf.convert_to_tensor, inputs)
-        lead = tf.shape(tf.nest.flatten(inputs)[0])[:2]
-        flat = tf.nest.map_structure(
-            lambda t: (
-                tf.reshape(t, tf.concat([[-1], tf.shape(t)[2:]], 0))
-                if None in t.shape
-                else tf.reshape(t, (-1, *t.shape[2:]))
-            ),
-            inputs,
-        )
-        vectors = call_model(self.base_learner, flat, training)
-        vectors = tf.reshape(vectors, tf.concat([lead, [vectors.shape[-1]]], 0))
-        # Distances lose too much in half precision.
-        vectors = tf.cast(vectors, self.log_scale.dtype)
+        vectors = super().embed(inputs, training)
         return (
             vectors if self.distance != "cosine" else tf.math.l2_normalize(vectors, -1)
         )
 
-    def adapt(self, support_inputs, support_targets, training=False):
+    def call(self, x: dict[str, Any], training: bool = False) -> tf.Tensor:
+        check_structure(x)
+        unlabelled = x.get("unlabelled_inputs") if self.refinement_steps else None
+        if self.transductive:
+            unlabelled = x["query_inputs"]
+        fast = self.adapt(
+            x["support_inputs"],
+            x["support_targets"],
+            training=training,
+            unlabelled_inputs=unlabelled,
+        )
+        return self.predict_adapted(fast, x["query_inputs"], training=training)
+
+    def adapt(
+        self,
+        support_inputs: Any,
+        support_targets: Any,
+        training: bool = False,
+        unlabelled_inputs: Any = None,
+    ) -> dict[str, tf.Tensor]:
+        """The prototypes of the support set.
+
+        Args:
+            support_inputs: a nest of tensors `[tasks, support, ...]`.
+            support_targets: int `[tasks, support]`.
+            training: whether the encoder runs in training mode.
+            unlabelled_inputs: `[tasks, unlabelled, ...]`, examples of the same classes
+                that move the prototypes where `refinement_steps` is not zero.
+        """
         vectors = self.embed(support_inputs, training)
-        labels = tf.cast(support_targets, tf.int32)
-        ways = self.max_ways or tf.reduce_max(labels) + 1
-        members = tf.one_hot(labels, ways, dtype=vectors.dtype)
+        members = self.memberships(support_targets, vectors.dtype)
         counts = tf.reduce_sum(members, axis=1)
         sums = tf.matmul(members, vectors, transpose_a=True)
         means = sums / tf.maximum(counts, 1)[..., tf.newaxis]
-        return {"present": counts > 0, "prototypes": means}
+        fast = {"present": counts > 0, "prototypes": means}
+        if unlabelled_inputs is None:
+            return fast
+        others = self.embed(unlabelled_inputs, training)
+        for _ in range(self.refinement_steps):
+            shares = tf.nn.softmax(self._logits(fast, others), axis=-1)
+            more = tf.reduce_sum(shares, axis=1)
+            moved = sums + tf.matmul(shares, others, transpose_a=True)
+            total = tf.maximum(counts + more, 1)[..., tf.newaxis]
+            fast = {**fast, "prototypes": moved / total}
+        return fast
 
     def predict_adapted(self, fast_weights, query_inputs, training=False):
+        return self._logits(fast_weights, self.embed(query_inputs, training))
+
+    def _logits(self, fast_weights: dict[str, Any], query: tf.Tensor) -> tf.Tensor:
         prototypes = tf.convert_to_tensor(fast_weights["prototypes"])
-        query = self.embed(query_inputs, training)
         if self.distance == "cosine":
             prototypes = tf.math.l2_normalize(prototypes, -1)
         products = tf.matmul(query, prototypes, transpose_b=True)
@@ -122,5 +164,31 @@ class PrototypicalNetwork(MetaLearner):
             **super().get_config(),
             "distance": self.distance,
             "scale": self.scale,
-            "max_ways": self.max_ways,
+            "refinement_steps": self.refinement_steps,
+            "transductive": self.transductive,
         }
+
+
+def class_means(
+    vectors: tf.Tensor, labels: tf.Tensor, ways: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The mean vector of each class of one task, zero where it is absent.
+
+    Args:
+        vectors: `[examples, dim]`.
+        labels: int `[examples]`.
+        ways: how many classes.
+
+    Returns:
+        Means `[ways, dim]` and the number of examples of each class `[ways]`.
+
+    Example:
+
+    >>> means, counts = class_means(tf.constant([[1.0], [3.0]]), tf.constant([1, 1]), 2)
+    >>> means.numpy().tolist(), counts.numpy().tolist()
+    ([[0.0], [2.0]], [0.0, 2.0])
+    """
+    members = tf.one_hot(tf.cast(labels, tf.int32), ways, dtype=vectors.dtype)
+    counts = tf.reduce_sum(members, axis=0)
+    sums = tf.matmul(members, vectors, transpose_a=True)
+    return sums / tf.maximum(counts, 1)[:, tf.newaxis], counts

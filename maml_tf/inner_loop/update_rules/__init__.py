@@ -8,6 +8,7 @@ WeightDecay(Adam(0.01), 0.001), norm=1.0)`.
 from maml_tf.inner_loop.update_rules.adam import Adam
 from maml_tf.inner_loop.update_rules.clip_by_global_norm import ClipByGlobalNorm
 from maml_tf.inner_loop.update_rules.gradient_descent import GradientDescent
+from maml_tf.inner_loop.update_rules.learned_optimizer import LearnedOptimizer
 from maml_tf.inner_loop.update_rules.meta_sgd_rule import MetaSGDRule
 from maml_tf.inner_loop.update_rules.momentum import Momentum
 from maml_tf.inner_loop.update_rules.per_layer_per_step_rates import (
@@ -20,6 +21,7 @@ __all__ = [
     "Adam",
     "ClipByGlobalNorm",
     "GradientDescent",
+    "LearnedOptimizer",
     "MetaSGDRule",
     "Momentum",
     "PerLayerPerStepRates",

@@ -1,0 +1,61 @@
+"""Reproduces a table of the papers, and writes it beside the published figures.
+
+    python -m training.reproduce --table=sinusoid
+    python -m training.reproduce --table=omniglot --data_dir=../shared/data/omniglot
+
+Writes results/reproduce_TABLE.json and .md (and pictures). A killed run goes on where
+it was: rows that are done are read, the one that was training resumes.
+"""
+
+import importlib
+import json
+from pathlib import Path
+
+from absl import app, flags
+
+from training.files import write_aside
+from training.reproduction.report import markdown_table
+from training.reproduction.rows import run_row
+
+TABLES = ("sinusoid", "omniglot", "task_mixture")
+flags.DEFINE_enum("table", None, TABLES, "Which table.", required=True)
+flags.DEFINE_list("rows", None, "Names of the rows to run; by default all.")
+flags.DEFINE_integer("meta_steps", None, "Meta-steps instead of each row's own.")
+flags.DEFINE_integer("episodes", 600, "Test tasks of each figure.", lower_bound=2)
+flags.DEFINE_integer("seed", 0, "Fixes tasks and initial weights.")
+flags.DEFINE_string("data_dir", "../shared/data/omniglot", "Where Omniglot is.")
+flags.DEFINE_string("work_dir", "runs/reproduce", "Checkpoints and finished rows.")
+flags.DEFINE_string("output_dir", "results", "Where the table is written.")
+FLAGS = flags.FLAGS
+
+
+def main(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f"Unexpected arguments: {' '.join(argv[1:])}.")
+    table = importlib.import_module(f"training.reproduction.{FLAGS.table}")
+    rows = table.rows(FLAGS.data_dir, FLAGS.seed, FLAGS.meta_steps, FLAGS.episodes)
+    names = [row.name for row in rows]
+    unknown = sorted(set(FLAGS.rows or ()) - set(names))
+    if unknown:
+        raise app.UsageError(
+            f"--rows names {', '.join(unknown)}, but {FLAGS.table} has "
+            f"{', '.join(names)}."
+        )
+    work = Path(FLAGS.work_dir) / FLAGS.table
+    results = []
+    for row in rows:
+        if not FLAGS.rows or row.name in FLAGS.rows:
+            results.append(run_row(row, work, seed=FLAGS.seed))
+    output = Path(FLAGS.output_dir)
+    output.mkdir(parents=True, exist_ok=True)
+    command = f"python -m training.reproduce --table={FLAGS.table}"
+    report = {"command": command, "episodes": FLAGS.episodes, "rows": results}
+    text = markdown_table(report)
+    print(text)
+    for suffix, content in ((".json", json.dumps(report, indent=2)), (".md", text)):
+        path = output / f"reproduce_{FLAGS.table}{suffix}"
+        write_aside(path, lambda path, c=content: path.write_text(c + "\n"))
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,1 @@
+"""The papers' own tables: one module a table, and what they share."""

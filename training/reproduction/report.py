@@ -1,0 +1,53 @@
+"""The Markdown table of a report."""
+
+from typing import Any
+
+
+def markdown_table(report: dict[str, Any]) -> str:
+    """One line a row and setting: ours, published, budget; the command on top.
+
+    Args:
+        report: `command`, `episodes` and `rows`, each as `run_row` returns it.
+
+    Example:
+
+    >>> row = {"name": "MAML", "published": {"5-shot": 0.6},
+    ...        "budget": {"meta_steps": 9},
+    ...        "figures": {"5-shot": {"error": 0.5, "error_ci95": 0.1}}}
+    >>> print(markdown_table({"command": "x", "episodes": 2, "rows": [row]}))
+    `x`; 2 test tasks a figure, 95 % intervals over tasks.
+    <BLANKLINE>
+    | learner | setting | figure | ours | published | training |
+    |---|---|---|---|---|---|
+    | MAML | 5-shot | error | 0.50 ± 0.10 | 0.6 | meta_steps 9 |
+    """
+    lines = [
+        f"`{report['command']}`; {report['episodes']} test tasks a figure, "
+        "95 % intervals over tasks.",
+        "",
+        "| learner | setting | figure | ours | published | training |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in report["rows"]:
+        budget = "; ".join(
+            f"{key.replace('_', ' ') if ' ' in str(value) else key} {value}"
+            for key, value in row["budget"].items()
+        )
+        for setting, figures in row["figures"].items():
+            published = row["published"].get(setting, "")
+            for name, value in figures.items():
+                if name.endswith("_ci95"):
+                    continue
+                ours = f"{value:.2f} ± {figures[name + '_ci95']:.2f}"
+                given = (
+                    published.get(name, "")
+                    if isinstance(published, dict)
+                    else published
+                )
+                words = name.replace("_", " ")
+                lines.append(
+                    f"| {row['name']} | {setting} | {words} | {ours} | {given} "
+                    f"| {budget} |"
+                )
+                published, budget = "", budget
+    return "\n".join(lines)
