@@ -103,6 +103,8 @@ def episode_accuracies(
 
     @tf.function(reduce_retracing=True)
     def answer(x):
+        if not adapt_options:
+            return learner(x, training=False)
         support = x["support_inputs"], x["support_targets"]
         return learner.predict_adapted(
             learner.adapt(*support, **adapt_options), x["query_inputs"]
