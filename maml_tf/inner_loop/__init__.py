@@ -7,7 +7,11 @@ from maml_tf.inner_loop.update_rules import (
     Adam,
     ClipByGlobalNorm,
     GradientDescent,
+    MetaSGDRule,
+    Momentum,
+    PerLayerPerStepRates,
     UpdateRule,
+    WeightDecay,
 )
 
 __all__ = [
@@ -15,7 +19,11 @@ __all__ = [
     "ClipByGlobalNorm",
     "GradientDescent",
     "InnerLoop",
+    "MetaSGDRule",
+    "Momentum",
+    "PerLayerPerStepRates",
     "UpdateRule",
+    "WeightDecay",
     "over_tasks",
     "select_fast_variables",
 ]

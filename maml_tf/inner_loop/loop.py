@@ -133,7 +133,7 @@ class InnerLoop:
             gradients = [tf.stop_gradient(g) for g in gradients]
         mapping = list(zip(self.constant_variables, constants, strict=True))
         with keras.StatelessScope(state_mapping=mapping):
-            return self.rule.update(state, fast, gradients, step)
+            return self.rule.update(state, fast, gradients, step, loss=loss)
 
     def adapt(
         self,

@@ -1,0 +1,82 @@
+"""How one inner step turns gradients into new fast weights: the contract."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+Tensors = list[tf.Tensor]
+
+
+class UpdateRule(keras.layers.Layer):
+    """Base class of the update rules: `init` and `update`, pure in their tensors.
+
+    A rule acts on one task. Variables that it creates in `build_for` are meta-learned
+    with the rest; inside `update` they stand for tensors, so nothing is ever assigned.
+    The state is a nest of tensors whose structure, shapes and dtypes stay the same from
+    step to step, because the steps run in a `tf.while_loop`.
+
+    Subclasses implement `update`, `init` when they carry a state between steps, and
+    `build_for` when they own variables.
+
+    Example:
+
+    >>> class SignDescent(UpdateRule):
+    ...     def update(self, state, weights, gradients, step, loss=None):
+    ...         return [w - 0.1 * tf.sign(g) for w, g in zip(weights, gradients)], state
+    >>> rule = SignDescent()
+    >>> weights, _ = rule.update([], [tf.constant([1.0])], [tf.constant([7.0])], 0)
+    >>> weights[0].numpy()
+    array([0.9], dtype=float32)
+    """
+
+    def build_for(self, fast_variables: list[keras.Variable]) -> None:
+        """Creates the rule's meta-learned variables, if it has any."""
+        self.built = True
+
+    def init(self, weights: Tensors) -> Any:
+        """The state before the first step."""
+        return []
+
+    def update(
+        self,
+        state: Any,
+        weights: Tensors,
+        gradients: Tensors,
+        step: tf.Tensor | int,
+        loss: tf.Tensor | None = None,
+    ) -> tuple[Tensors, Any]:
+        """One step of one task.
+
+        Args:
+            state: what `init` or the step before returned.
+            weights: the fast weights, without a task axis.
+            gradients: of the inner loss, one dense tensor a weight.
+            step: the number of the step, from 0.
+            loss: the scalar inner loss at `weights`, for rules that look at it.
+
+        Returns:
+            The new weights and the new state.
+        """
+        raise NotImplementedError
+
+
+def positive(name: str, value: float) -> float:
+    """The value as a float, or a ValueError that names the argument."""
+    if not 0 < float(value) < float("inf"):
+        raise ValueError(f"{name} must be a positive number, not {value!r}.")
+    return float(value)
+
+
+def fraction(name: str, value: float) -> float:
+    """The value as a float in [0, 1), or a ValueError that names the argument."""
+    if not 0 <= float(value) < 1:
+        raise ValueError(f"{name} must be at least 0 and below 1, not {value!r}.")
+    return float(value)
+
+
+def in_precision_of(tensor: tf.Tensor, value: float | keras.Variable) -> tf.Tensor:
+    """The number in the tensor's precision, never rounded to float32 first."""
+    if isinstance(value, keras.Variable):
+        return tf.cast(value.value, tensor.dtype)
+    return tf.constant(value, tensor.dtype)
