@@ -9,6 +9,7 @@ best model by validation episodes, and a checkpoint from which the same command 
 """
 
 import json
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -18,10 +19,27 @@ from absl import app, flags
 from maml_tf.base_learners import create_model, create_text_encoder
 from maml_tf.episodes import episode_dataset
 from maml_tf.evaluation import episode_accuracies, mean_with_interval, plot_curves
+from maml_tf.inner_loop import (
+    Adam,
+    GradientDescent,
+    MetaSGDRule,
+    Momentum,
+    PerLayerPerStepRates,
+    UpdateRule,
+)
+from maml_tf.inner_loop.meta_gradients import META_GRADIENTS
 from maml_tf.learners import MAML, MetaLearner, PrototypicalNetwork, Reptile
 from training.files import load_model, write_aside
 from training.settings import FLAGS, encoded_splits, run_script, shape_of_tasks
 
+UPDATE_RULES = {
+    "gradient_descent": GradientDescent,
+    "learned_rates": partial(GradientDescent, learned=True),
+    "momentum": Momentum,
+    "adam": Adam,
+    "per_layer_per_step": PerLayerPerStepRates,
+    "meta_sgd": MetaSGDRule,
+}
 LEARNERS = ("maml", "first_order_maml", "anil", "reptile", "prototypical")
 flags.DEFINE_enum("learner", "prototypical", LEARNERS, "The meta-learner.")
 flags.DEFINE_string(
@@ -33,6 +51,20 @@ flags.DEFINE_string(
 flags.DEFINE_integer("tasks_per_batch", 4, "Tasks in a meta-step.", lower_bound=1)
 flags.DEFINE_integer("inner_steps", 5, "Updates on the support set.", lower_bound=0)
 flags.DEFINE_float("inner_learning_rate", 0.05, "Step size of the inner loop.")
+flags.DEFINE_enum(
+    "meta_gradient",
+    "exact",
+    tuple(META_GRADIENTS),
+    "How MAML differentiates through the inner loop. exact_recursive: memory and "
+    "start-up do not grow with --inner_steps.",
+)
+flags.DEFINE_enum(
+    "update_rule",
+    "gradient_descent",
+    tuple(UPDATE_RULES),
+    "How an inner step changes the weights; learned_rates, per_layer_per_step and "
+    "meta_sgd learn their rates.",
+)
 flags.DEFINE_float("meta_learning_rate", 3e-5, "Step size of the outer loop.")
 flags.DEFINE_integer("steps", 300, "Meta-steps in all.", lower_bound=1)
 flags.DEFINE_integer("validate_every", 50, "Steps between validations.", lower_bound=1)
@@ -41,7 +73,12 @@ flags.DEFINE_integer("sequence_length", 64, "Longest text in tokens.", lower_bou
 flags.DEFINE_bool("jit_compile", False, "Compile the meta-step with XLA.")
 flags.DEFINE_string("output_dir", None, "Where the run is written.", required=True)
 
-INNER_LOOP_FLAGS = ("inner_steps", "inner_learning_rate")
+INNER_LOOP_FLAGS = (
+    "inner_steps",
+    "inner_learning_rate",
+    "meta_gradient",
+    "update_rule",
+)
 
 
 def make_learner() -> MetaLearner:
@@ -59,8 +96,20 @@ def make_learner() -> MetaLearner:
         inner_steps=FLAGS.inner_steps,
         inner_learning_rate=FLAGS.inner_learning_rate,
         fast_weights="head" if FLAGS.learner == "anil" else "all_but_embeddings",
-        **({"first_order": True} if FLAGS.learner == "first_order_maml" else {}),
+        update_rule=make_update_rule(),
+        **({} if kind is Reptile else {"meta_gradient": meta_gradient()}),
     )
+
+
+def make_update_rule() -> UpdateRule:
+    kind = UPDATE_RULES[FLAGS.update_rule]
+    if kind is PerLayerPerStepRates:
+        return kind(FLAGS.inner_learning_rate, steps=max(FLAGS.inner_steps, 1))
+    return kind(FLAGS.inner_learning_rate)
+
+
+def meta_gradient() -> str:
+    return "first_order" if FLAGS.learner == "first_order_maml" else FLAGS.meta_gradient
 
 
 def check_flags() -> None:
@@ -74,6 +123,14 @@ def check_flags() -> None:
             )
     elif FLAGS.learner == "reptile" and FLAGS.inner_steps == 0:
         raise app.UsageError("--learner=reptile needs --inner_steps of 1 or more.")
+    elif FLAGS["meta_gradient"].present and FLAGS.learner in (
+        "reptile",
+        "first_order_maml",
+    ):
+        raise app.UsageError(
+            f"--meta_gradient has no meaning for --learner={FLAGS.learner}, which has "
+            "its own; leave it out or choose --learner=maml."
+        )
     for name in ("inner_learning_rate", "meta_learning_rate"):
         if FLAGS[name].value <= 0:
             raise app.UsageError(f"--{name} must be positive.")
@@ -92,6 +149,8 @@ def run_config() -> dict:
         "tasks_per_batch",
         "inner_steps",
         "inner_learning_rate",
+        "meta_gradient",
+        "update_rule",
         "meta_learning_rate",
         "sequence_length",
         "validate_every",

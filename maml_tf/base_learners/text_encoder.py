@@ -120,9 +120,14 @@ class TextEncoder(keras.Model):
                 f"The inputs lack {', '.join(missing)}; they have "
                 f"{', '.join(sorted(inputs))}."
             )
-        tokens = _token_vectors(
-            self.backbone({name: inputs[name] for name in names}, training=training)
+        outputs = self.backbone(
+            {name: inputs[name] for name in names}, training=training
         )
+        return self.pool(outputs, inputs["padding_mask"])
+
+    def pool(self, outputs: Any, padding_mask: Any):
+        """Returns the vectors, of shape [batch, dim], of the backbone's outputs."""
+        tokens = _token_vectors(outputs)
         # Half precision would overflow in the sum and underflow in the division.
         tokens = keras.ops.cast(
             tokens, keras.backend.result_type(tokens.dtype, "float32")
@@ -130,7 +135,7 @@ class TextEncoder(keras.Model):
         if self.pooling == "first":
             pooled = tokens[:, 0]
         else:
-            mask = keras.ops.cast(inputs["padding_mask"], tokens.dtype)[:, :, None]
+            mask = keras.ops.cast(padding_mask, tokens.dtype)[:, :, None]
             total = keras.ops.sum(tokens * mask, axis=1)
             pooled = total / keras.ops.maximum(keras.ops.sum(mask, axis=1), 1e-9)
         if not self.normalize:

@@ -7,11 +7,29 @@ import keras
 import tensorflow as tf
 
 from maml_tf.inner_loop.exact_moments import exact_moments
-from maml_tf.inner_loop.tasks import over_tasks
+from maml_tf.inner_loop.meta_gradients import MetaGradient, get_meta_gradient
+from maml_tf.inner_loop.meta_gradients.meta_gradient import (
+    gradients_like,
+    vector_jacobian_product,
+    watched,
+)
+from maml_tf.inner_loop.meta_gradients.recursion import Recursion
+from maml_tf.inner_loop.problem import InnerProblem
+from maml_tf.inner_loop.shared_layers import Part, call_model, split_model
+from maml_tf.inner_loop.task_gradients import (
+    differentiate_per_task,
+    finite_tasks,
+    mask_tasks,
+    sum_over_tasks,
+)
+from maml_tf.inner_loop.tasks import number_of_tasks, over_tasks, repeat_for_tasks
 from maml_tf.inner_loop.update_rules import UpdateRule
 
 Tensors = list[tf.Tensor]
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+Assigned = dict[int, tf.Tensor]
+
+__all__ = ["InnerLoop", "call_model", "is_seed"]
 
 
 class InnerLoop:
@@ -19,7 +37,8 @@ class InnerLoop:
 
     No variable is ever assigned: the variables' values are read once, before tasks are
     mapped, and every run of the base learner sees tensors in their place. `constants`
-    below is the list of those values, in the order of `constant_variables`.
+    below is the list of those values, in the order of `constant_variables`. Layers
+    before the first fast weight run once a task and not once a step.
 
     Args:
         model: a built Keras model.
@@ -27,8 +46,8 @@ class InnerLoop:
         loss: from targets and predictions of one task to a scalar or one value per
             example, which is then averaged.
         rule: the update rule.
-        first_order: treat the inner gradient as a constant, which drops second
-            derivatives from any gradient taken through the loop.
+        meta_gradient: how gradients go through the steps; see
+            `maml_tf.inner_loop.meta_gradients`.
         vectorized: run all tasks at once, or one after the other.
     """
 
@@ -39,19 +58,29 @@ class InnerLoop:
         loss: Loss,
         rule: UpdateRule,
         *,
-        first_order: bool = False,
+        meta_gradient: str | MetaGradient = "exact",
         vectorized: bool = True,
     ) -> None:
         self.model = model
         self.fast_variables = fast_variables
         self.loss = loss
         self.rule = rule
-        self.first_order = first_order
+        self.meta_gradient = get_meta_gradient(meta_gradient)
         self.vectorized = vectorized
+        self.split = split_model(model, fast_variables)
         fast = {id(v) for v in fast_variables}
         self.constant_variables = [
             v for v in [*model.variables, *rule.variables] if id(v) not in fast
         ]
+        late = {id(v) for v in [*self.split.rest_variables, *rule.variables]}
+        # The constants that the steps differentiate by. Layers that the steps do not
+        # run get their gradient through the features.
+        self.shared_places = [
+            place
+            for place, v in enumerate(self.constant_variables)
+            if v.trainable and id(v) in late
+        ]
+        self._functions: dict[Any, Any] = {}
 
     def initial(self) -> Tensors:
         """The values that the fast variables start from, without a task axis."""
@@ -61,6 +90,40 @@ class InnerLoop:
         """The values of every other variable, read outside the mapped functions."""
         return [tf.convert_to_tensor(v.value) for v in self.constant_variables]
 
+    def run(
+        self,
+        part: Part,
+        fast: Tensors | None,
+        constants: Tensors,
+        inputs: Any,
+        *,
+        training: bool = False,
+        seed: tf.Tensor | None = None,
+    ) -> tuple[Any, Assigned]:
+        """Runs a part of the model for one task.
+
+        Returns:
+            Its outputs, and the constants that it assigned: place to new value.
+        """
+        values = [
+            value + tf.cast(seed, value.dtype)
+            if seed is not None and is_seed(variable)
+            else value
+            for variable, value in zip(self.constant_variables, constants, strict=True)
+        ]
+        mapping = list(zip(self.constant_variables, values, strict=True))
+        if fast is not None:
+            mapping += zip(self.fast_variables, fast, strict=True)
+        with keras.StatelessScope(state_mapping=mapping) as scope, exact_moments():
+            before = [scope.get_current_value(v) for v in self.constant_variables]
+            outputs = part(inputs, training)
+        after = [scope.get_current_value(v) for v in self.constant_variables]
+        return outputs, {
+            place: tf.identity(new)
+            for place, (old, new) in enumerate(zip(before, after, strict=True))
+            if new is not old and new.dtype.is_floating
+        }
+
     def predict_task(
         self,
         fast: Tensors,
@@ -69,71 +132,39 @@ class InnerLoop:
         *,
         training: bool = False,
         seed: tf.Tensor | None = None,
-    ) -> tuple[tf.Tensor, dict[int, tf.Tensor]]:
-        """Predictions of one task, and the constants its run assigned, by place."""
-        values = [
-            value + tf.cast(seed, value.dtype)
-            if seed is not None and is_seed(variable)
-            else value
-            for variable, value in zip(self.constant_variables, constants, strict=True)
-        ]
-        mapping = [
-            *zip(self.fast_variables, fast, strict=True),
-            *zip(self.constant_variables, values, strict=True),
-        ]
-        with keras.StatelessScope(state_mapping=mapping) as scope:
-            before = [scope.get_current_value(v) for v in self.constant_variables]
-            predictions = call_model(self.model, inputs, training)
-        after = [scope.get_current_value(v) for v in self.constant_variables]
-        return predictions, {
-            place: new
-            for place, (old, new) in enumerate(zip(before, after, strict=True))
-            if new is not old
-        }
+    ) -> tuple[Any, Assigned]:
+        """Runs the whole model for one task; see `run`."""
 
-    def loss_task(
-        self,
-        fast: Tensors,
-        constants: Tensors,
-        inputs: Any,
-        targets: tf.Tensor,
-        *,
-        training: bool,
-        seed: tf.Tensor | None = None,
-    ) -> tf.Tensor:
-        """The scalar inner loss of one task."""
-        predictions, _ = self.predict_task(
-            fast, constants, inputs, training=training, seed=seed
-        )
-        return tf.reduce_mean(self.loss(targets, predictions))
+        def whole(inputs, training):
+            return call_model(self.model, inputs, training)
 
-    def step_task(
-        self,
-        fast: Tensors,
-        state: Any,
-        step: Any,
-        constants: Tensors,
-        inputs: Any,
-        targets: tf.Tensor,
-        *,
-        training: bool,
-        seed: tf.Tensor | None = None,
-    ) -> tuple[Tensors, Any]:
-        """One inner step of one task."""
-        if seed is not None:
-            seed = seed + 1 + tf.cast(step, seed.dtype)
-        with tf.GradientTape() as tape:
-            tape.watch(fast)
-            loss = self.loss_task(
-                fast, constants, inputs, targets, training=training, seed=seed
+        return self.run(whole, fast, constants, inputs, training=training, seed=seed)
+
+    def features(
+        self, constants: Tensors, inputs: Any, *, training: bool = False
+    ) -> tuple[Any, Assigned]:
+        """What the layers before the first fast weight give; they run once a task.
+
+        Args:
+            constants: see `constants()`.
+            inputs: a nest of tensors `[tasks, examples, ...]`.
+            training: whether layers run in training mode.
+
+        Returns:
+            A nest of tensors `[tasks, examples, ...]`, the inputs themselves where
+            nothing is shared, and the assigned constants `[tasks, ...]` by place.
+        """
+        if not self.split.shares:
+            return inputs, {}
+
+        def task(element):
+            outputs, assigned = self.run(
+                self.split.shared, None, constants, element, training=training
             )
-        gradients = tape.gradient(loss, fast, unconnected_gradients="zero")
-        gradients = [tf.convert_to_tensor(g) for g in gradients]
-        if self.first_order:
-            gradients = [tf.stop_gradient(g) for g in gradients]
-        mapping = list(zip(self.constant_variables, constants, strict=True))
-        with keras.StatelessScope(state_mapping=mapping):
-            return self.rule.update(state, fast, gradients, step, loss=loss)
+            # A map cannot stack a tensor that it only passes through.
+            return tf.nest.map_structure(tf.identity, outputs), assigned
+
+        return over_tasks(task, inputs, vectorized=self.vectorized)
 
     def adapt(
         self,
@@ -145,80 +176,169 @@ class InnerLoop:
         steps: int,
         training: bool = False,
         seeds: tf.Tensor | None = None,
-        unroll: bool = True,
+        per_task: bool = False,
+        differentiable: bool = True,
     ) -> Tensors:
         """Fast weights `[tasks, ...]` after `steps` updates on each task's support set.
 
+        A task whose inner loss is NaN or infinite at some step gets NaN weights; they
+        pass no gradient on.
+
         Args:
-            fast: the starting weights, without a task axis: all tasks start alike, and
-                the first unrolled step runs as one batch.
+            fast: the starting weights, without a task axis: all tasks start alike.
             constants: see `constants()`.
             inputs: support inputs, a nest of tensors `[tasks, support, ...]`.
             targets: support targets `[tasks, support, ...]`.
             steps: how many updates; zero gives the starting weights.
             training: whether layers such as dropout run in training mode.
             seeds: `[tasks]`, so that dropout differs between tasks and steps.
-            unroll: trace the steps one by one, which a tape can differentiate through;
-                otherwise they run in a `tf.while_loop` traced once.
+            per_task: the starting weights have a task axis; each task has its own.
+            differentiable: give gradients by `meta_gradient`; otherwise the steps run
+                in a plain `tf.while_loop`, for when no gradient is wanted.
         """
-        tasks = tf.shape(targets)[0] if targets.shape[0] is None else targets.shape[0]
+        keywords = {
+            "steps": steps,
+            "training": training,
+            "per_task": per_task,
+            "differentiable": differentiable,
+        }
+        return self._call(
+            self._adapt, (fast, constants, inputs, targets, seeds), keywords
+        )
 
-        def step(weights, state, index, stacked):
+    def _adapt(
+        self,
+        fast,
+        constants,
+        inputs,
+        targets,
+        seeds,
+        *,
+        steps,
+        training,
+        per_task,
+        differentiable,
+    ):
+        tasks = number_of_tasks(targets)
+        if not per_task:
+            fast = repeat_for_tasks(fast, tasks)
+        if steps == 0:
+            return fast
+        features, _ = self.features(constants, inputs, training=training)
+        elements = {"targets": targets}
+        if seeds is not None:
+            elements["seed"] = seeds
+        problem = InnerProblem(self, constants, elements, steps, training)
+        stacked = {"fast": fast, "state": problem.init(fast), "inputs": features}
+        shared = [constants[place] for place in self.shared_places]
+        if not differentiable:
+            recursion = Recursion(problem, stacked, shared)
+            weights, _, finite, _ = recursion.forward(stacked, recursion.whole)
+            return mask_tasks(finite, weights, float("nan"))
+        return differentiate_per_task(
+            lambda stacked, shared: self.meta_gradient.run(problem, stacked, shared),
+            stacked,
+            shared,
+        )
+
+    def predict(
+        self,
+        fast: Tensors,
+        constants: Tensors,
+        inputs: Any,
+        *,
+        training: bool = False,
+        seeds: tf.Tensor | None = None,
+    ) -> tuple[Any, Assigned]:
+        """Predictions under each task's weights.
+
+        Args:
+            fast: weights `[tasks, ...]`.
+            constants: see `constants()`.
+            inputs: query inputs, a nest of tensors `[tasks, query, ...]`.
+            training: whether layers run in training mode. Then a task whose weights
+                or predictions are not finite gets NaN and passes no gradient on.
+            seeds: `[tasks]`, or None.
+
+        Returns:
+            The predictions `[tasks, query, ...]`, and in training the constants that
+            the model assigned, such as batch statistics, `[tasks, ...]` by place.
+        """
+        keywords = {"training": training}
+        return self._call(self._predict, (fast, constants, inputs, seeds), keywords)
+
+    def _predict(self, fast, constants, inputs, seeds, *, training):
+        features, assigned = self.features(constants, inputs, training=training)
+        shared = [constants[place] for place in self.shared_places]
+
+        def forward(stacked, shared):
             def task(element):
-                current, moments = element["fast"] if stacked else (weights, state)
-                return self.step_task(
-                    current,
-                    moments,
-                    index,
-                    constants,
-                    element["inputs"],
-                    element["targets"],
+                values = self.replace_shared(constants, element.get("shared", shared))
+                return self.run(
+                    self.split.rest,
+                    element["fast"],
+                    values,
+                    element["features"],
                     training=training,
                     seed=element.get("seed"),
                 )
 
-            elements = {"inputs": inputs, "targets": targets}
-            if seeds is not None:
-                elements["seed"] = seeds
-            if stacked:
-                elements["fast"] = (weights, state)
+            elements = dict(stacked) if seeds is None else {**stacked, "seed": seeds}
             return over_tasks(task, elements, vectorized=self.vectorized)
 
-        state = self.rule.init(fast)
-        if steps == 0:
-            return repeat_for_tasks(fast, tasks)
-        if unroll:
-            for index in range(steps):
-                fast, state = step(fast, state, index, index > 0)
-            return fast
-        fast, state = repeat_for_tasks((fast, state), tasks)
-        _, fast, _ = tf.while_loop(
-            lambda index, *_: index < steps,
-            lambda index, weights, moments: (
-                index + 1,
-                *step(weights, moments, index, True),
-            ),
-            (tf.constant(0), fast, state),
-            maximum_iterations=steps,
-        )
-        return fast
+        stacked = {"fast": fast, "features": features}
+        if not training:
+            return forward(stacked, shared)[0], {}
 
+        def run(stacked, shared):
+            tasks = number_of_tasks(stacked["fast"][0])
+            finite = finite_tasks(stacked["fast"])
+            # Broken weights would break the tape too, zero times NaN being NaN.
+            safe = {**stacked, "fast": mask_tasks(finite, stacked["fast"])}
+            leaves = {**safe, "shared": repeat_for_tasks(shared, tasks)}
+            with tf.GradientTape(persistent=True) as tape:
+                read = watched(tape, leaves)
+                outputs = forward(read, shared)
+            finite = finite & finite_tasks(tf.nest.flatten(outputs[0]))
 
-def repeat_for_tasks(tensors: Any, tasks: int | tf.Tensor) -> Any:
-    """Gives every tensor a leading axis of `tasks` equal entries."""
-    return tf.nest.map_structure(
-        lambda t: tf.repeat(t[tf.newaxis], tasks, axis=0), tensors
-    )
+            def backward(upstream):
+                found = vector_jacobian_product(tape, outputs, upstream, read)
+                by_stacked = {
+                    k: gradients_like(v, found[k]) for k, v in stacked.items()
+                }
+                return by_stacked, sum_over_tasks(finite, found["shared"])
+
+            return outputs, finite, backward
+
+        predictions, more = differentiate_per_task(run, stacked, shared)
+        return predictions, {**assigned, **more}
+
+    def replace_shared(self, constants: Tensors, shared: Tensors) -> Tensors:
+        """The constants with other values at `shared_places`."""
+        values = list(constants)
+        for place, value in zip(self.shared_places, shared, strict=True):
+            values[place] = value
+        return values
+
+    def _call(self, function: Callable, arguments: tuple, keywords: dict) -> Any:
+        """Calls a function of tensors; outside a graph, traced once and then reused.
+
+        A function of its own for each number of tasks keeps that number static when
+        TensorFlow relaxes the lengths of texts or the sizes of support sets.
+        """
+        if not tf.executing_eagerly():
+            return function(*arguments, **keywords)
+        sizes = [t.shape[0] for t in tf.nest.flatten(arguments[2])]
+        key = (function.__name__, sizes[0], *sorted(keywords.items()))
+        if key not in self._functions:
+            self._functions[key] = tf.function(
+                lambda *arguments: function(*arguments, **keywords),
+                autograph=False,
+                reduce_retracing=True,
+            )
+        return self._functions[key](*arguments)
 
 
 def is_seed(variable: keras.Variable) -> bool:
     """Whether the variable is the state of a Keras seed generator."""
     return variable.name == "seed_generator_state"
-
-
-def call_model(model: keras.Model, inputs: Any, training: bool) -> tf.Tensor:
-    """Calls the model, passing `training` only where its `call` takes it."""
-    with exact_moments():
-        if model._call_has_training_arg:
-            return model(inputs, training=training)
-        return model(inputs)

@@ -67,6 +67,29 @@ def _in_the_same_graph() -> Iterator[None]:
         control_flow_ops._is_under_xla_context = original
 
 
+def number_of_tasks(tensor: tf.Tensor) -> int | tf.Tensor:
+    """The size of the task axis, as an integer where it is known."""
+    return tf.shape(tensor)[0] if tensor.shape[0] is None else tensor.shape[0]
+
+
+def repeat_for_tasks(tensors: Any, tasks: int | tf.Tensor) -> Any:
+    """Gives every tensor a leading axis of `tasks` equal entries.
+
+    Example:
+
+    >>> repeat_for_tasks([tf.constant([1, 2])], 3)[0].shape
+    TensorShape([3, 2])
+    """
+
+    def repeat(tensor):
+        tensor = tf.convert_to_tensor(tensor)
+        return tf.broadcast_to(
+            tensor[tf.newaxis], tf.concat([[tasks], tf.shape(tensor)], 0)
+        )
+
+    return tf.nest.map_structure(repeat, tensors)
+
+
 def _map_unknown_number(function: Callable[[Any], Any], elements: Any) -> Any:
     first = tf.nest.map_structure(lambda t: t[0], elements)
     shapes = tf.function(function, autograph=False).get_concrete_function(

@@ -11,10 +11,12 @@ from maml_tf.inner_loop import (
     GradientDescent,
     InnerLoop,
     UpdateRule,
-    over_tasks,
     select_fast_variables,
 )
 from maml_tf.inner_loop.loop import is_seed
+from maml_tf.inner_loop.meta_gradients import MetaGradient, get_meta_gradient
+from maml_tf.inner_loop.task_gradients import finite_tasks, sum_over_tasks
+from maml_tf.inner_loop.update_rules import positive
 from maml_tf.learners.meta_learner import MetaLearner
 
 
@@ -28,10 +30,16 @@ class MAML(MetaLearner):
         inner_learning_rate: step size of the default update rule.
         fast_weights: which variables the inner loop changes; see
             `maml_tf.inner_loop.select_fast_variables`. `"head"` is ANIL.
-        first_order: drop second derivatives (FOMAML).
+        meta_gradient: how the gradient goes through the inner loop: `"exact"`, which
+            is `"exact_unrolled"`, the faster one for few steps; `"exact_recursive"`,
+            whose memory and start-up do not grow with the steps; `"first_order"`;
+            `"implicit"`; or an object from `maml_tf.inner_loop.meta_gradients`.
+        first_order: short for `meta_gradient="first_order"` (FOMAML).
         inner_loss: a Keras loss or a callable from targets and predictions; by default
             the cross-entropy of integer labels and logits.
         update_rule: an `UpdateRule` in place of gradient descent.
+        learned_rate_multiplier: learned rates of the update rule take this part of
+            the compiled optimizer's step.
         inner_gradient_clip: largest joint norm of a task's inner gradients, or None.
         vectorized: run all tasks of a batch at once.
 
@@ -53,23 +61,34 @@ class MAML(MetaLearner):
         inner_steps: int = 5,
         inner_learning_rate: float = 0.01,
         fast_weights: str | Callable[[str], bool] = "all",
+        meta_gradient: str | MetaGradient = "exact",
         first_order: bool = False,
         inner_loss: Any = None,
         update_rule: UpdateRule | None = None,
         inner_gradient_clip: float | None = None,
+        learned_rate_multiplier: float = 1.0,
         vectorized: bool = True,
         **kwargs: Any,
     ) -> None:
         if int(inner_steps) != inner_steps or inner_steps < 0:
             raise ValueError(f"inner_steps must be 0, 1, 2, …, not {inner_steps!r}.")
+        if first_order and meta_gradient != "exact":
+            raise ValueError("Give first_order=True or a meta_gradient, not both.")
+        self._meta_gradient = get_meta_gradient(
+            "first_order" if first_order else meta_gradient
+        )
         self._options = {
             "inner_steps": inner_steps,
             "inner_learning_rate": inner_learning_rate,
             "fast_weights": fast_weights,
+            "meta_gradient": meta_gradient,
             "first_order": first_order,
             "inner_loss": inner_loss,
             "update_rule": update_rule,
             "inner_gradient_clip": inner_gradient_clip,
+            "learned_rate_multiplier": positive(
+                "learned_rate_multiplier", learned_rate_multiplier
+            ),
             "vectorized": vectorized,
         }
         self._rule = update_rule or GradientDescent(inner_learning_rate)
@@ -89,7 +108,7 @@ class MAML(MetaLearner):
             fast,
             keras.losses.get(loss),
             self._rule,
-            first_order=self._options["first_order"],
+            meta_gradient=self._meta_gradient,
             vectorized=self._options["vectorized"],
         )
         super()._prepare()
@@ -109,7 +128,18 @@ class MAML(MetaLearner):
         support_targets: Any,
         training: bool = False,
         steps: int | None = None,
+        differentiable: bool | None = None,
     ) -> dict[str, tf.Tensor]:
+        """Fast weights `[tasks, ...]` by number and path.
+
+        Args:
+            support_inputs: a nest of tensors `[tasks, support, ...]`.
+            support_targets: `[tasks, support, ...]`.
+            training: whether layers such as dropout run in training mode.
+            steps: updates to take in place of `inner_steps`.
+            differentiable: whether the meta-gradient will be taken; by default in
+                training.
+        """
         loop = self.inner_loop
         support_inputs = tf.nest.map_structure(tf.convert_to_tensor, support_inputs)
         support_targets = tf.convert_to_tensor(support_targets)
@@ -121,9 +151,7 @@ class MAML(MetaLearner):
             steps=self._options["inner_steps"] if steps is None else steps,
             training=training,
             seeds=self._seeds(support_targets, training),
-            # Only training differentiates through the steps; elsewhere a loop traces
-            # in a time that does not grow with their number.
-            unroll=training,
+            differentiable=training if differentiable is None else differentiable,
         )
         return {
             f"{i:03d}/{v.path}": t
@@ -132,34 +160,34 @@ class MAML(MetaLearner):
 
     def predict_adapted(self, fast_weights, query_inputs, training=False):
         loop = self.inner_loop
-        constants = loop.constants()
         fast = [tf.convert_to_tensor(fast_weights[key]) for key in sorted(fast_weights)]
         inputs = tf.nest.map_structure(tf.convert_to_tensor, query_inputs)
-        elements = {"fast": fast, "inputs": inputs}
-        seeds = self._seeds(tf.nest.flatten(inputs)[0], training)
-        if seeds is not None:
-            elements["seed"] = seeds
-
-        def task(element):
-            predictions, updated = loop.predict_task(
-                element["fast"],
-                constants,
-                element["inputs"],
-                training=training,
-                seed=element.get("seed"),
-            )
-            # Batch statistics and the like; an untouched value would only be copied.
-            statistics = {
-                place: tf.identity(value)
-                for place, value in updated.items()
-                if training and value.dtype.is_floating
-            }
-            return predictions, statistics
-
-        predictions, statistics = over_tasks(task, elements, vectorized=loop.vectorized)
+        predictions, assigned = loop.predict(
+            fast,
+            loop.constants(),
+            inputs,
+            training=training,
+            seeds=self._seeds(tf.nest.flatten(inputs)[0], training),
+        )
         if training:
-            self._update_state(statistics)
+            self._update_state(assigned)
         return predictions
+
+    def slow_variables(self):
+        multiplier = self._options["learned_rate_multiplier"]
+        rates = self._rule.learned_rates() if multiplier != 1 else []
+        return [(rate, multiplier) for rate in rates]
+
+    def training_logs(self):
+        rates = [tf.reshape(r.value, [-1]) for r in self._rule.learned_rates()]
+        if not rates:
+            return {}
+        every = tf.concat(rates, 0)
+        return {
+            "inner_rate_mean": tf.reduce_mean(every),
+            "inner_rate_smallest": tf.reduce_min(every),
+            "inner_rate_largest": tf.reduce_max(every),
+        }
 
     def _seeds(self, targets: tf.Tensor, training: bool) -> tf.Tensor | None:
         if not training or not any(map(is_seed, self.inner_loop.constant_variables)):
@@ -170,7 +198,11 @@ class MAML(MetaLearner):
         """Moves batch statistics to their mean over tasks, and on to the next seed."""
         variables = self.inner_loop.constant_variables
         for place, value in statistics.items():
-            variables[place].assign(tf.reduce_mean(value, axis=0))
+            finite = finite_tasks([value])
+            count = tf.reduce_sum(tf.cast(finite, value.dtype))
+            mean = sum_over_tasks(finite, value) / tf.maximum(count, 1)
+            variable = variables[place]
+            variable.assign(tf.where(count > 0, mean, variable.value))
         for variable in filter(is_seed, variables):
             variable.assign(variable.value + tf.constant([0, 1], variable.dtype))
 

@@ -6,6 +6,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from maml_tf.inner_loop.task_gradients import finite_tasks, mask_tasks
+from maml_tf.learners.dropped_tasks import (
+    DroppedTasks,
+    StopWhenDiverged,
+    all_finite,
+    task_losses,
+    without_broken_inputs,
+    zero_unless,
+)
 from maml_tf.learners.episode_checks import check_structure, check_values
 
 
@@ -17,14 +26,33 @@ class MetaLearner(keras.Model):
     `[tasks, query, ...]`; targets `y` are `[tasks, query, ...]`; the output is
     `[tasks, query, ...]`. Subclasses implement `adapt` and `predict_adapted`.
 
+    A task whose inner or outer loss is NaN or infinite is left out of the
+    meta-gradient, which is the mean over the others, and counted in the metric
+    `dropped_tasks`.
+
     Args:
         base_learner: the Keras model that is meta-trained.
+        largest_dropped_share: training stops with a `TrainingDivergedError` when more
+            than this share of an epoch's tasks so far has been left out.
     """
 
-    def __init__(self, base_learner: keras.Model, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        base_learner: keras.Model,
+        *,
+        largest_dropped_share: float = 0.5,
+        **kwargs: Any,
+    ) -> None:
+        if not 0 <= largest_dropped_share <= 1:
+            raise ValueError(
+                "largest_dropped_share must be from 0 to 1, not "
+                f"{largest_dropped_share!r}."
+            )
         # Targets are part of the input: a cast to a low precision would change them.
         super().__init__(autocast=False, **kwargs)
         self.base_learner = base_learner
+        self.largest_dropped_share = largest_dropped_share
+        self.dropped_tasks = DroppedTasks()
         if base_learner.built:
             self._prepare()
 
@@ -84,20 +112,78 @@ class MetaLearner(keras.Model):
         self, x: Any, y: Any, sample_weight: Any
     ) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
         """The outer loss, the query predictions and the gradient of each variable."""
+        x, finite = without_broken_inputs(x)
         with tf.GradientTape() as tape:
             predictions = self(x, training=True)
-            loss = self.compute_loss(x, y, predictions, sample_weight, training=True)
-            scaled = self.optimizer.scale_loss(loss)
-        return loss, predictions, tape.gradient(scaled, self.trainable_variables)
+            loss, kept, share = self.outer_loss(
+                x, y, predictions, sample_weight, finite=finite
+            )
+            scaled = self.optimizer.scale_loss(loss / tf.cast(share, loss.dtype))
+        gradients = tape.gradient(scaled, self.trainable_variables)
+        return loss, predictions, self.drop_tasks(kept, gradients)
+
+    def outer_loss(
+        self, x: Any, y: Any, predictions: Any, sample_weight: Any, *, finite: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The loss of the tasks that are whole.
+
+        Args:
+            x: the episode.
+            y: query targets.
+            predictions: `[tasks, query, ...]`, not finite where a task is broken.
+            sample_weight: as Keras gives it.
+            finite: `[tasks]`, tasks that are not broken so far.
+
+        Returns:
+            The compiled loss, to which broken tasks add a constant; which tasks are
+            kept, `[tasks]`; and their share, by which to divide the loss.
+        """
+        kept = finite & finite_tasks(tf.nest.flatten(predictions))
+        safe = mask_tasks(kept, predictions)
+        single = not tf.nest.is_nested(predictions) and not tf.nest.is_nested(y)
+        if single and safe.shape[0] is not None and self._compile_loss is not None:
+            each = task_losses(self._compile_loss, y, safe, sample_weight)
+            kept = kept & tf.math.is_finite(each)
+            safe = mask_tasks(kept, predictions)
+        loss = self.compute_loss(x, y, safe, sample_weight, training=True)
+        share = tf.reduce_mean(tf.cast(kept, loss.dtype))
+        return loss, kept, tf.where(share > 0, share, 1)
+
+    def drop_tasks(self, kept: tf.Tensor, gradients: list[Any]) -> list[Any]:
+        """Counts the broken tasks, and all of them if the gradient is broken too."""
+        # Optimizers that scale the loss look for infinity themselves.
+        if not isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            whole = all_finite(gradients)
+            gradients = zero_unless(whole, gradients)
+            kept = kept & whole
+        self.dropped_tasks.update_state(kept)
+        return gradients
+
+    def check_dropped_tasks(self) -> None:
+        """Raises TrainingDivergedError if too many tasks of the epoch were dropped."""
+        self.dropped_tasks.check(self.largest_dropped_share)
+
+    def slow_variables(self) -> list[tuple[keras.Variable, float]]:
+        """Variables of which only a part of the optimizer's step is taken."""
+        return []
+
+    def training_logs(self) -> dict[str, tf.Tensor]:
+        """What a training step logs besides loss and metrics."""
+        return {}
 
     def train_step(self, data: Any) -> dict[str, Any]:
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         loss, predictions, gradients = self.compute_meta_gradients(x, y, sample_weight)
         self._loss_tracker.update_state(loss, sample_weight=tf.shape(y)[0])
+        # A smaller gradient would not do: Adam divides its size out again.
+        slow = [(v, m, tf.identity(v.value)) for v, m in self.slow_variables()]
         self.optimizer.apply_gradients(
             zip(gradients, self.trainable_variables, strict=True)
         )
-        return self.compute_metrics(x, y, predictions, sample_weight=sample_weight)
+        for variable, multiplier, before in slow:
+            variable.assign(before + multiplier * (variable.value - before))
+        logs = self.compute_metrics(x, y, predictions, sample_weight=sample_weight)
+        return {**logs, **self.training_logs()}
 
     def compile(
         self,
@@ -162,7 +248,14 @@ class MetaLearner(keras.Model):
         elif class_weight:
             kwargs["sample_weight"] = _class_weights(y, class_weight).numpy()
         self._ready(x, y)
-        return super().fit(x, y, **kwargs)
+        callbacks = kwargs.pop("callbacks", None)
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks.append(StopWhenDiverged())
+        else:
+            given = callbacks or []
+            given = [given] if isinstance(given, keras.callbacks.Callback) else given
+            callbacks = [StopWhenDiverged(), *given]
+        return super().fit(x, y, callbacks=callbacks, **kwargs)
 
     def evaluate(self, x=None, y=None, **kwargs):
         self._ready(x, y)
@@ -178,7 +271,9 @@ class MetaLearner(keras.Model):
         self._ready(x, y)
         if class_weight is not None:
             sample_weight = _class_weights(y, class_weight).numpy()
-        return super().train_on_batch(x, y, sample_weight=sample_weight, **kwargs)
+        logs = super().train_on_batch(x, y, sample_weight=sample_weight, **kwargs)
+        self.check_dropped_tasks()
+        return logs
 
     def test_on_batch(self, x, y=None, **kwargs):
         self._ready(x, y)
@@ -196,7 +291,11 @@ class MetaLearner(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         base = keras.saving.serialize_keras_object(self.base_learner)
-        return {"base_learner": base, "name": self.name}
+        return {
+            "base_learner": base,
+            "name": self.name,
+            "largest_dropped_share": self.largest_dropped_share,
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None):

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from maml_tf.inner_loop.task_gradients import sum_over_tasks
+from maml_tf.learners.dropped_tasks import without_broken_inputs
 from maml_tf.learners.maml import MAML
 
 
@@ -28,18 +30,25 @@ class Reptile(MAML):
         super().__init__(base_learner, **kwargs)
 
     def compute_meta_gradients(self, x, y, sample_weight):
-        fast = self.adapt(x["support_inputs"], x["support_targets"], training=True)
+        x, finite = without_broken_inputs(x)
+        fast = self.adapt(
+            x["support_inputs"],
+            x["support_targets"],
+            training=True,
+            differentiable=False,
+        )
         predictions = self.predict_adapted(fast, x["query_inputs"], training=True)
-        loss = self.compute_loss(x, y, predictions, sample_weight, training=True)
+        loss, kept, _ = self.outer_loss(x, y, predictions, sample_weight, finite=finite)
+        count = tf.reduce_sum(tf.cast(kept, loss.dtype))
         moved = dict(
             zip(map(id, self.inner_loop.fast_variables), fast.values(), strict=True)
         )
         # Optimizers that scale the loss divide gradients again by the same factor.
         factor = self.optimizer.scale_loss(tf.ones(()))
-        gradients = [
-            (v.value - tf.reduce_mean(moved[id(v)], axis=0)) * tf.cast(factor, v.dtype)
-            if id(v) in moved
-            else tf.zeros(v.shape, v.dtype)
-            for v in self.trainable_variables
-        ]
-        return loss, predictions, gradients
+        gradients = [tf.zeros(v.shape, v.dtype) for v in self.trainable_variables]
+        for place, v in enumerate(self.trainable_variables):
+            if id(v) in moved:
+                total = sum_over_tasks(kept, v.value - moved[id(v)])
+                mean = total / tf.cast(tf.maximum(count, 1), v.dtype)
+                gradients[place] = mean * tf.cast(factor, v.dtype)
+        return loss, predictions, self.drop_tasks(kept, gradients)

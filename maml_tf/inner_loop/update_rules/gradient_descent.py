@@ -51,6 +51,9 @@ class GradientDescent(UpdateRule):
             ]
         self.built = True
 
+    def learned_rates(self):
+        return self.rates
+
     def update(self, state, weights, gradients, step, loss=None):
         rates = self.rates or [self.learning_rate] * len(weights)
         new = [

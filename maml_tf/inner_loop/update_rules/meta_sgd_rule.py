@@ -52,6 +52,9 @@ class MetaSGDRule(UpdateRule):
         ]
         self.built = True
 
+    def learned_rates(self):
+        return self.rates
+
     def update(self, state, weights, gradients, step, loss=None):
         new = [
             w - in_precision_of(w, rate) * g

@@ -63,6 +63,9 @@ class PerLayerPerStepRates(UpdateRule):
         ]
         self.built = True
 
+    def learned_rates(self):
+        return self.rates
+
     def update(self, state, weights, gradients, step, loss=None):
         # A product with a one-hot row, because the gradient of a lookup is sparse.
         row = tf.one_hot(tf.minimum(step, self.steps - 1), self.steps, dtype=tf.float32)

@@ -34,6 +34,10 @@ class UpdateRule(keras.layers.Layer):
         """Creates the rule's meta-learned variables, if it has any."""
         self.built = True
 
+    def learned_rates(self) -> list[keras.Variable]:
+        """The meta-learned step sizes among the rule's variables, for the logs."""
+        return []
+
     def init(self, weights: Tensors) -> Any:
         """The state before the first step."""
         return []

@@ -22,6 +22,9 @@ class WrappedRule(UpdateRule):
         self.rule.build_for(fast_variables)
         self.built = True
 
+    def learned_rates(self):
+        return self.rule.learned_rates()
+
     def init(self, weights):
         return self.rule.init(weights)
 

@@ -1,0 +1,181 @@
+"""The loop over the inner steps and the loop back over them, each traced once."""
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from maml_tf.inner_loop.meta_gradients.meta_gradient import (
+    Tensors,
+    floating,
+    gradients_like,
+)
+from maml_tf.inner_loop.problem import InnerProblem, Step
+from maml_tf.inner_loop.task_gradients import mask_tasks, sum_over_tasks
+
+Index = int | tf.Tensor
+
+# Outside XLA, a temporary that the graph optimiser makes of a sum in one iteration
+# collides with that of the next ("AlreadyExistsError … tmp_var").
+ONE_AT_A_TIME = {"parallel_iterations": 1}
+
+
+class History:
+    """A nest of tensors for each of `size` steps, written in one loop, read in another.
+
+    Args:
+        example: a nest of tensors of the right shapes.
+        size: for how many steps.
+    """
+
+    def __init__(self, example: Any, size: int) -> None:
+        self.structure = example
+        self.arrays = [
+            tf.TensorArray(t.dtype, size, element_shape=t.shape, clear_after_read=False)
+            for t in tf.nest.flatten(example)
+        ]
+
+    def write(self, arrays: list[tf.TensorArray], index: Index, values: Any):
+        """The arrays, which a loop carries, with one more nest in them."""
+        flat = tf.nest.flatten(values)
+        return [a.write(index, value) for a, value in zip(arrays, flat, strict=True)]
+
+    def read(self, index: Index) -> Any:
+        """The nest that was written at an index."""
+        values = [array.read(index) for array in self.arrays]
+        return tf.nest.pack_sequence_as(self.structure, values)
+
+
+class Span(NamedTuple):
+    """The steps `first` to `last`, not included; `most` bounds their number."""
+
+    first: Index
+    last: Index
+    most: int
+
+
+class Recursion:
+    """Steps of all tasks, taken forward and back in a `tf.while_loop` each.
+
+    Args:
+        problem: the steps.
+        stacked: see `MetaGradient.run`.
+        shared: see `MetaGradient.run`.
+    """
+
+    def __init__(
+        self, problem: InnerProblem, stacked: dict[str, Any], shared: Tensors
+    ) -> None:
+        self.problem = problem
+        self.stacked = stacked
+        self.shared = shared
+        self.fixed = {k: v for k, v in stacked.items() if k not in ("fast", "state")}
+        self.whole = Span(0, problem.steps, problem.steps)
+
+    def flags(self) -> tf.Tensor:
+        """`[tasks]`, all true."""
+        some = self.stacked["fast"][0]
+        flags = tf.ones(tf.shape(some)[:1], tf.bool)
+        return tf.ensure_shape(flags, some.shape[:1])
+
+    def forward(
+        self, start: dict[str, Any], span: Span, record: Any = None
+    ) -> tuple[Tensors, Any, tf.Tensor, History | None]:
+        """Takes the steps of a span.
+
+        Args:
+            start: `fast` and `state`, `[tasks, ...]`, before the span.
+            span: which steps.
+            record: what to keep of a `Step` of all tasks, or None for nothing.
+
+        Returns:
+            Weights and state behind the span, which tasks had finite losses in it, and
+            what was kept, counted from the span's first step.
+        """
+        weights, state = list(start["fast"]), start["state"]
+        history = None
+        if record is not None:
+            losses = tf.cast(self.flags(), weights[0].dtype)
+            history = History(record(Step(weights, state, weights, losses)), span.most)
+
+        def body(step, weights, state, finite, arrays):
+            new, new_state, before = self.problem.step_all(
+                weights, state, self.fixed, self.shared, step
+            )
+            if history is not None:
+                arrays = history.write(arrays, step - span.first, record(before))
+            finite = finite & tf.math.is_finite(before.loss)
+            return step + 1, new, new_state, finite, arrays
+
+        arrays = history.arrays if history else []
+        _, weights, state, finite, arrays = tf.while_loop(
+            lambda step, *_: step < span.last,
+            body,
+            (tf.convert_to_tensor(span.first), weights, state, self.flags(), arrays),
+            maximum_iterations=span.most,
+            **ONE_AT_A_TIME,
+        )
+        if history:
+            history.arrays = arrays
+        return weights, state, finite, history
+
+    def backward(
+        self,
+        step_back: Any,
+        history: History,
+        span: Span,
+        finite: tf.Tensor,
+        carried: dict[str, Tensors],
+    ) -> dict[str, Tensors]:
+        """Goes back over a span, one vector-Jacobian product a step.
+
+        Args:
+            step_back: from what was kept of a step, its number, and the gradients by
+                its resulting weights and state, to per-task gradients of `fast`,
+                `state`, `inputs` and `shared`, all flat.
+            history: what `forward` kept.
+            span: which steps.
+            finite: tasks that are not are left out.
+            carried: the gradients behind the span, see `start_back`.
+
+        Returns:
+            The gradients before the span; `inputs` and `shared` have been added to.
+        """
+
+        def body(step, carried):
+            kept = history.read(step - span.first)
+            found = step_back(kept, step, carried["fast"], carried["state"])
+            inputs = mask_tasks(finite, found["inputs"])
+            shared = sum_over_tasks(finite, found["shared"])
+            return step - 1, {
+                "fast": mask_tasks(finite, found["fast"]),
+                "state": mask_tasks(finite, found["state"]),
+                "inputs": _add(carried["inputs"], inputs),
+                "shared": _add(carried["shared"], shared),
+            }
+
+        _, carried = tf.while_loop(
+            lambda step, _: step >= span.first,
+            body,
+            (tf.convert_to_tensor(span.last) - 1, carried),
+            maximum_iterations=span.most,
+            **ONE_AT_A_TIME,
+        )
+        return carried
+
+    def start_back(self, upstream: Tensors) -> dict[str, Tensors]:
+        """The gradients behind the last step, where only the weights have one."""
+        zeros = {
+            "state": floating(self.stacked["state"]),
+            "inputs": floating(self.stacked["inputs"]),
+            "shared": list(self.shared),
+        }
+        return {"fast": upstream, **tf.nest.map_structure(tf.zeros_like, zeros)}
+
+    def end_back(self, carried: dict[str, Tensors]) -> tuple[dict[str, Any], Tensors]:
+        """The gradients by `stacked` and by `shared` before the first step."""
+        stacked = {k: gradients_like(v, carried[k]) for k, v in self.stacked.items()}
+        return stacked, carried["shared"]
+
+
+def _add(left: Tensors, right: Tensors) -> Tensors:
+    return [a + b for a, b in zip(left, right, strict=True)]

@@ -1,0 +1,109 @@
+"""What the recursive meta-gradients share: two loops, with or without checkpoints."""
+
+import math
+from typing import Any
+
+import tensorflow as tf
+
+from maml_tf.inner_loop.meta_gradients.meta_gradient import MetaGradient, Tensors
+from maml_tf.inner_loop.meta_gradients.recursion import (
+    ONE_AT_A_TIME,
+    History,
+    Recursion,
+    Span,
+)
+from maml_tf.inner_loop.problem import Step
+
+
+class Recursive(MetaGradient):
+    """A loop forward that keeps a little of each step, and a loop back.
+
+    Subclasses say what to keep in `record` and how a step is undone in `step_back`.
+
+    Args:
+        checkpoint: keep weights and state of every sqrt(K)-th step only, and take the
+            steps between once more on the way back: about 2 sqrt(K) copies instead of
+            K, for one more inner gradient a step.
+    """
+
+    def __init__(self, checkpoint: bool = False) -> None:
+        self.checkpoint = checkpoint
+
+    def record(self, step: Step) -> Any:
+        """What to keep of a step of all tasks: a nest of tensors `[tasks, ...]`."""
+        raise NotImplementedError
+
+    def step_back(
+        self,
+        recursion: Recursion,
+        kept: Any,
+        step: tf.Tensor,
+        weight_gradients: Tensors,
+        state_gradients: Tensors,
+    ) -> dict[str, Tensors]:
+        """Per-task gradients by what a step read; see `Recursion.backward`."""
+        raise NotImplementedError
+
+    def run(self, problem, stacked, shared):
+        recursion = Recursion(problem, stacked, shared)
+        if self.checkpoint and problem.steps > 2:
+            return self._run_checkpointed(recursion)
+        span = recursion.whole
+        weights, _, finite, history = recursion.forward(stacked, span, self.record)
+
+        def backward(upstream):
+            carried = recursion.start_back(upstream)
+            back = self._back(recursion)
+            return recursion.end_back(
+                recursion.backward(back, history, span, finite, carried)
+            )
+
+        return weights, finite, backward
+
+    def _back(self, recursion: Recursion) -> Any:
+        return lambda *arguments: self.step_back(recursion, *arguments)
+
+    def _run_checkpointed(self, recursion: Recursion):
+        steps = recursion.problem.steps
+        length = math.isqrt(steps - 1) + 1
+        segments = -(-steps // length)
+        stacked = recursion.stacked
+
+        def span(segment):
+            first = segment * length
+            return Span(first, tf.minimum(first + length, steps), length)
+
+        start = {key: stacked[key] for key in ("fast", "state")}
+        saved = History(start, segments)
+
+        def forward(segment, start, finite, arrays):
+            arrays = saved.write(arrays, segment, start)
+            weights, state, fine, _ = recursion.forward(start, span(segment))
+            ahead = {"fast": weights, "state": state}
+            return segment + 1, ahead, finite & fine, arrays
+
+        _, end, finite, saved.arrays = tf.while_loop(
+            lambda segment, *_: segment < segments,
+            forward,
+            (tf.constant(0), start, recursion.flags(), saved.arrays),
+            maximum_iterations=segments,
+            **ONE_AT_A_TIME,
+        )
+
+        def back(segment, carried):
+            part = span(segment)
+            history = recursion.forward(saved.read(segment), part, self.record)[-1]
+            back = self._back(recursion)
+            return segment - 1, recursion.backward(back, history, part, finite, carried)
+
+        def backward(upstream):
+            _, carried = tf.while_loop(
+                lambda segment, _: segment >= 0,
+                back,
+                (tf.constant(segments - 1), recursion.start_back(upstream)),
+                maximum_iterations=segments,
+                **ONE_AT_A_TIME,
+            )
+            return recursion.end_back(carried)
+
+        return end["fast"], finite, backward

@@ -1,0 +1,161 @@
+"""The meta-gradients against each other and against independent computations."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import make_episodes
+
+from maml_tf.inner_loop import Adam, GradientDescent, Momentum, PerLayerPerStepRates
+from maml_tf.inner_loop.meta_gradients import (
+    ExactRecursive,
+    Implicit,
+    get_meta_gradient,
+)
+from maml_tf.inner_loop.meta_gradients.implicit import conjugate_gradient
+from maml_tf.learners import MAML
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    keras.config.set_floatx("float64")
+    yield
+    keras.config.set_floatx("float32")
+
+
+def make(meta_gradient, steps=4, rule=None, fast="all", **options):
+    keras.utils.set_random_seed(0)
+    base = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(3, activation="tanh"),
+            keras.layers.Dense(2),
+        ]
+    )
+    learner = MAML(
+        base,
+        inner_steps=steps,
+        inner_learning_rate=0.3,
+        update_rule=rule() if rule else None,
+        fast_weights=fast,
+        meta_gradient=meta_gradient,
+        **options,
+    )
+    learner.compile(keras.optimizers.SGD(1.0))
+    return learner
+
+
+def gradients(learner, jit=False, eager=False):
+    x, y = make_episodes(dtype="float64")
+    x, y = tf.nest.map_structure(tf.constant, x), tf.constant(y)
+
+    def compute():
+        found = learner.compute_meta_gradients(x, y, None)[2]
+        return [tf.convert_to_tensor(g) for g in found]
+
+    function = compute if eager else tf.function(compute, jit_compile=jit)
+    return [g.numpy() for g in function()]
+
+
+def assert_equal(mine, theirs):
+    for a, b in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-8 * np.abs(b).max())
+
+
+RULES = {
+    "descent": None,
+    "momentum": lambda: Momentum(0.2, 0.7),
+    "adam": lambda: Adam(0.1, epsilon=1e-2),
+    "rates": lambda: PerLayerPerStepRates(0.2, steps=3),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("fast", ["all", "head"])
+def test_the_exact_ones_agree(rule, fast):
+    options = {"rule": RULES[rule], "fast": fast}
+    reference = gradients(make("exact_unrolled", **options))
+    assert_equal(gradients(make("exact_recursive", **options)), reference)
+    checkpointed = make(ExactRecursive(checkpoint=True), **options)
+    assert_equal(gradients(checkpointed), reference)
+
+
+@pytest.mark.parametrize(
+    "meta_gradient", ["exact_recursive", "first_order", "implicit"]
+)
+def test_eager_graph_and_xla_agree(meta_gradient):
+    learner = make(meta_gradient, steps=2)
+    graph = gradients(learner)
+    assert_equal(gradients(learner, jit=True), graph)
+    assert_equal(gradients(learner, eager=True), graph)
+
+
+def test_first_order_is_the_exact_one_with_constant_inner_gradients():
+    learner = make("first_order", rule=lambda: GradientDescent(0.3, learned=True))
+    assert any(np.abs(g).max() > 0 for g in gradients(learner)[4:])
+    exact = gradients(make("exact", rule=lambda: GradientDescent(0.3, learned=True)))
+    assert any(
+        not np.allclose(a, b) for a, b in zip(gradients(learner), exact, strict=True)
+    )
+
+
+def test_the_implicit_one_is_exact_on_a_quadratic():
+    # One weight w, inner loss (w a - b)^2 plus half of p (w - w0)^2: the minimum is
+    # w* = (2 a b + p w0) / (2 a^2 + p), so dw*/dw0 = p / (2 a^2 + p).
+    base = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    base.set_weights([np.array([[0.7]])])
+    a, b, c, d, p = 1.5, 0.4, -2.0, 1.1, 0.8
+
+    def loss(targets, predictions):
+        return tf.reduce_mean(tf.square(targets - predictions), axis=-1)
+
+    learner = MAML(
+        base,
+        inner_steps=200,
+        inner_learning_rate=0.1,
+        inner_loss=loss,
+        meta_gradient=Implicit(proximal=p, conjugate_gradient_steps=3),
+    )
+    learner.compile(keras.optimizers.SGD(1.0), loss=loss)
+    x = {
+        "support_inputs": tf.constant([[[a]]], tf.float64),
+        "support_targets": tf.constant([[[b]]], tf.float64),
+        "query_inputs": tf.constant([[[c]]], tf.float64),
+    }
+    y = tf.constant([[[d]]], tf.float64)
+    (found,) = learner.compute_meta_gradients(x, y, None)[2]
+    best = (2 * a * b + p * 0.7) / (2 * a**2 + p)
+    expected = 2 * c * (best * c - d) * p / (2 * a**2 + p)
+    assert found.numpy()[0, 0] == pytest.approx(expected, rel=1e-9)
+
+
+def test_conjugate_gradient_solves_each_task_and_stops_when_it_has():
+    rng = np.random.default_rng(0)
+    roots = rng.normal(size=(3, 4, 4))
+    matrices = roots @ roots.transpose(0, 2, 1) + 0.5 * np.eye(4)
+    right = rng.normal(size=(3, 4))
+    right[1] = 0
+    found = conjugate_gradient(
+        lambda vectors: [tf.einsum("tij,tj->ti", matrices, vectors[0])],
+        [tf.constant(right)],
+        9,
+    )[0]
+    expected = np.linalg.solve(matrices, right[..., None])[..., 0]
+    np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-10)
+
+
+def test_unknown_names_and_bad_arguments_are_refused():
+    with pytest.raises(ValueError, match="exact_recursive"):
+        get_meta_gradient("exactly")
+    with pytest.raises(ValueError, match="proximal"):
+        Implicit(proximal=0)
+    with pytest.raises(ValueError, match="damping"):
+        Implicit(damping=-1)
+    with pytest.raises(ValueError, match="not both"):
+        make("implicit", first_order=True)
+
+
+def test_an_object_survives_the_configuration():
+    learner = make(ExactRecursive(checkpoint=True))
+    clone = MAML.from_config(learner.get_config())
+    assert repr(clone.inner_loop.meta_gradient) == "ExactRecursive(checkpoint=True)"
