@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import keras
 
+from maml_tf.inner_loop.exact_moments import exact_moments
+
 Part = Callable[[Any, bool], Any]
 
 
@@ -85,9 +87,10 @@ def split_model(model: keras.Model, fast_variables: list[keras.Variable]) -> Spl
 
 def call_model(model: keras.Model, inputs: Any, training: bool) -> Any:
     """Calls the model, passing `training` only where its `call` takes it."""
-    if model._call_has_training_arg:
-        return model(inputs, training=training)
-    return model(inputs)
+    with exact_moments():
+        if model._call_has_training_arg:
+            return model(inputs, training=training)
+        return model(inputs)
 
 
 def _is_fast(operation: Any, fast: set[int]) -> bool:
