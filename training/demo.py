@@ -43,6 +43,8 @@ def main(argv: list[str]) -> None:
     run(
         "Meta-train on tasks drawn from the intents of a smart home",
         *("-m", "training.train", f"--output_dir={folder}", f"--steps={FLAGS.steps}"),
+        "--learner=proto_maml",
+        "--fast_weights=head",
         "--shots=1",
         "--validate_every=20",
         "--tasks_per_batch=2",

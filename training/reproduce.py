@@ -50,6 +50,9 @@ def main(argv: list[str]) -> None:
     output.mkdir(parents=True, exist_ok=True)
     command = f"python -m training.reproduce --table={FLAGS.table}"
     report = {"command": command, "episodes": FLAGS.episodes, "rows": results}
+    if hasattr(table, "draw"):
+        picture = output / f"reproduce_{FLAGS.table}.png"
+        write_aside(picture, lambda path: table.draw(results, path))
     text = markdown_table(report)
     print(text)
     for suffix, content in ((".json", json.dumps(report, indent=2)), (".md", text)):

@@ -22,13 +22,26 @@ from maml_tf.evaluation import episode_accuracies, mean_with_interval, plot_curv
 from maml_tf.inner_loop import (
     Adam,
     GradientDescent,
+    LearnedOptimizer,
     MetaSGDRule,
     Momentum,
     PerLayerPerStepRates,
     UpdateRule,
 )
+from maml_tf.inner_loop.fast_weights import NAMED as FAST_WEIGHTS
 from maml_tf.inner_loop.meta_gradients import META_GRADIENTS
-from maml_tf.learners import MAML, MetaLearner, PrototypicalNetwork, Reptile
+from maml_tf.learners import (
+    MAML,
+    ImplicitMAML,
+    MAMLPlusPlus,
+    MatchingNetwork,
+    MetaLearner,
+    MetaSGD,
+    ProtoMAML,
+    PrototypicalNetwork,
+    Reptile,
+    TaskSimilarityMAML,
+)
 from training.files import load_model, write_aside
 from training.settings import FLAGS, encoded_splits, run_script, shape_of_tasks
 
@@ -40,7 +53,23 @@ UPDATE_RULES = {
     "per_layer_per_step": PerLayerPerStepRates,
     "meta_sgd": MetaSGDRule,
 }
-LEARNERS = ("maml", "first_order_maml", "anil", "reptile", "prototypical")
+GRADIENT_LEARNERS = {
+    "maml": MAML,
+    "first_order_maml": MAML,
+    "anil": MAML,
+    "learned_optimizer": MAML,
+    "meta_sgd": MetaSGD,
+    "maml_plus_plus": MAMLPlusPlus,
+    "implicit_maml": ImplicitMAML,
+    "proto_maml": ProtoMAML,
+    "task_similarity_maml": TaskSimilarityMAML,
+    "reptile": Reptile,
+}
+METRIC_LEARNERS = {"prototypical": PrototypicalNetwork, "matching": MatchingNetwork}
+# These bring an update rule, or a meta-gradient, of their own.
+OWN_RULE = ("learned_optimizer", "meta_sgd", "maml_plus_plus", "task_similarity_maml")
+OWN_META_GRADIENT = ("first_order_maml", "implicit_maml", "reptile")
+LEARNERS = (*GRADIENT_LEARNERS, *METRIC_LEARNERS)
 flags.DEFINE_enum("learner", "prototypical", LEARNERS, "The meta-learner.")
 flags.DEFINE_string(
     "base_learner",
@@ -65,6 +94,13 @@ flags.DEFINE_enum(
     "How an inner step changes the weights; learned_rates, per_layer_per_step and "
     "meta_sgd learn their rates.",
 )
+flags.DEFINE_enum(
+    "fast_weights",
+    None,
+    FAST_WEIGHTS,
+    "What the inner loop changes; by default all_but_embeddings, and the head for "
+    "anil.",
+)
 flags.DEFINE_float("meta_learning_rate", 3e-5, "Step size of the outer loop.")
 flags.DEFINE_integer("steps", 300, "Meta-steps in all.", lower_bound=1)
 flags.DEFINE_integer("validate_every", 50, "Steps between validations.", lower_bound=1)
@@ -78,26 +114,37 @@ INNER_LOOP_FLAGS = (
     "inner_learning_rate",
     "meta_gradient",
     "update_rule",
+    "fast_weights",
 )
 
 
 def make_learner() -> MetaLearner:
     options = {"sequence_length": FLAGS.sequence_length, "seed": FLAGS.seed}
-    if FLAGS.learner == "prototypical":
-        return PrototypicalNetwork(
+    if FLAGS.learner in METRIC_LEARNERS:
+        return METRIC_LEARNERS[FLAGS.learner](
             create_text_encoder(FLAGS.base_learner, normalize=True, **options),
             scale=10.0,
             max_ways=FLAGS.ways if FLAGS.jit_compile else None,
         )
     base = create_model(FLAGS.base_learner, num_classes=FLAGS.ways, **options)
-    kind = Reptile if FLAGS.learner == "reptile" else MAML
-    return kind(
+    more = {}
+    if FLAGS.learner not in OWN_META_GRADIENT:
+        more["meta_gradient"] = FLAGS.meta_gradient
+    elif FLAGS.learner == "first_order_maml":
+        more["first_order"] = True
+    if FLAGS.learner == "learned_optimizer":
+        more["update_rule"] = LearnedOptimizer(learning_rate=FLAGS.inner_learning_rate)
+    elif FLAGS.learner not in OWN_RULE and (
+        FLAGS.learner != "reptile" or FLAGS["update_rule"].present
+    ):
+        more["update_rule"] = make_update_rule()
+    return GRADIENT_LEARNERS[FLAGS.learner](
         base,
         inner_steps=FLAGS.inner_steps,
         inner_learning_rate=FLAGS.inner_learning_rate,
-        fast_weights="head" if FLAGS.learner == "anil" else "all_but_embeddings",
-        update_rule=make_update_rule(),
-        **({} if kind is Reptile else {"meta_gradient": meta_gradient()}),
+        fast_weights=FLAGS.fast_weights
+        or ("head" if FLAGS.learner == "anil" else "all_but_embeddings"),
+        **more,
     )
 
 
@@ -108,25 +155,28 @@ def make_update_rule() -> UpdateRule:
     return kind(FLAGS.inner_learning_rate)
 
 
-def meta_gradient() -> str:
-    return "first_order" if FLAGS.learner == "first_order_maml" else FLAGS.meta_gradient
-
-
 def check_flags() -> None:
     """Refuses flags that do not fit together before any work starts."""
-    if FLAGS.learner == "prototypical":
+    if FLAGS.learner in METRIC_LEARNERS:
         given = [name for name in INNER_LOOP_FLAGS if FLAGS[name].present]
         if given:
             raise app.UsageError(
-                f"--{given[0]} has no meaning for --learner=prototypical, which has "
+                f"--{given[0]} has no meaning for --learner={FLAGS.learner}, which has "
                 "no inner loop; leave it out or choose another learner."
             )
-    elif FLAGS.learner == "reptile" and FLAGS.inner_steps == 0:
-        raise app.UsageError("--learner=reptile needs --inner_steps of 1 or more.")
-    elif FLAGS["meta_gradient"].present and FLAGS.learner in (
-        "reptile",
-        "first_order_maml",
+    elif (
+        FLAGS.learner in ("reptile", "maml_plus_plus", "implicit_maml")
+        and FLAGS.inner_steps == 0
     ):
+        raise app.UsageError(
+            f"--learner={FLAGS.learner} needs --inner_steps of 1 or more."
+        )
+    elif FLAGS["update_rule"].present and FLAGS.learner in OWN_RULE:
+        raise app.UsageError(
+            f"--update_rule has no meaning for --learner={FLAGS.learner}, which has "
+            "its own; leave it out or choose --learner=maml."
+        )
+    elif FLAGS["meta_gradient"].present and FLAGS.learner in OWN_META_GRADIENT:
         raise app.UsageError(
             f"--meta_gradient has no meaning for --learner={FLAGS.learner}, which has "
             "its own; leave it out or choose --learner=maml."
@@ -151,6 +201,7 @@ def run_config() -> dict:
         "inner_learning_rate",
         "meta_gradient",
         "update_rule",
+        "fast_weights",
         "meta_learning_rate",
         "sequence_length",
         "validate_every",

@@ -98,7 +98,7 @@ class MAML(MetaLearner):
         super().__init__(base_learner, **kwargs)
 
     def _prepare(self) -> None:
-        fast = select_fast_variables(self.base_learner, self._options["fast_weights"])
+        fast = self.choose_fast_variables()
         self._rule.build_for(fast)
         loss = self._options["inner_loss"]
         if loss is None:
@@ -112,6 +112,10 @@ class MAML(MetaLearner):
             vectorized=self._options["vectorized"],
         )
         super()._prepare()
+
+    def choose_fast_variables(self) -> list[keras.Variable]:
+        """The variables that the inner loop changes; called once."""
+        return select_fast_variables(self.base_learner, self._options["fast_weights"])
 
     @property
     def inner_loop(self) -> InnerLoop:
@@ -143,20 +147,30 @@ class MAML(MetaLearner):
         loop = self.inner_loop
         support_inputs = tf.nest.map_structure(tf.convert_to_tensor, support_inputs)
         support_targets = tf.convert_to_tensor(support_targets)
+        start, per_task = self.initial_weights(
+            support_inputs, support_targets, training=training
+        )
         fast = loop.adapt(
-            loop.initial(),
+            start,
             loop.constants(),
             support_inputs,
             support_targets,
             steps=self._options["inner_steps"] if steps is None else steps,
             training=training,
             seeds=self._seeds(support_targets, training),
+            per_task=per_task,
             differentiable=training if differentiable is None else differentiable,
         )
         return {
             f"{i:03d}/{v.path}": t
             for i, (v, t) in enumerate(zip(loop.fast_variables, fast, strict=True))
         }
+
+    def initial_weights(
+        self, support_inputs: Any, support_targets: tf.Tensor, training: bool = False
+    ) -> tuple[list[tf.Tensor], bool]:
+        """The weights before the first step, and whether they have a task axis."""
+        return self.inner_loop.initial(), False
 
     def predict_adapted(self, fast_weights, query_inputs, training=False):
         loop = self.inner_loop
@@ -172,6 +186,31 @@ class MAML(MetaLearner):
         if training:
             self._update_state(assigned)
         return predictions
+
+    def over_features(self) -> tuple[keras.Model, "MAML"] | None:
+        base, head = self.base_learner, getattr(self.base_learner, "head", None)
+        encoder = getattr(base, "encoder", None)
+        if encoder is None or not isinstance(head, keras.layers.Dense):
+            return None
+        known = {id(v) for v in [*base.variables, *self._rule.variables]}
+        fast = {id(v) for v in self.inner_loop.fast_variables}
+        if fast != {id(v) for v in head.trainable_variables} or any(
+            id(v) not in known for v in self.trainable_variables
+        ):
+            return None
+        dim, ways = head.kernel.shape
+        small = keras.Sequential(
+            [keras.Input((dim,)), keras.layers.Dense(ways, name="head")]
+        )
+        config = {
+            **self.get_config(),
+            "base_learner": keras.saving.serialize_keras_object(small),
+        }
+        learner = type(self).from_config(config)
+        learner.base_learner.set_weights(head.get_weights())
+        for new, old in zip(learner._rule.variables, self._rule.variables, strict=True):
+            new.assign(old)
+        return encoder, learner
 
     def slow_variables(self):
         multiplier = self._options["learned_rate_multiplier"]

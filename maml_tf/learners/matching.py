@@ -64,13 +64,17 @@ class MatchingNetwork(EmbeddingLearner):
         if self.full_context and not self.built:
             dim = self.base_learner.output_shape[-1]
             self.reader = keras.layers.Bidirectional(
-                keras.layers.LSTM(dim, return_sequences=True, dtype="float32"),
+                keras.layers.LSTM(
+                    dim, return_sequences=True, dtype=self.variable_dtype
+                ),
                 merge_mode="sum",
                 name="support_reader",
-                dtype="float32",
+                dtype=self.variable_dtype,
             )
             self.reader.build((None, None, dim))
-            self.cell = keras.layers.LSTMCell(dim, name="query_cell", dtype="float32")
+            self.cell = keras.layers.LSTMCell(
+                dim, name="query_cell", dtype=self.variable_dtype
+            )
             self.cell.build((None, 2 * dim))
         super()._prepare()
 

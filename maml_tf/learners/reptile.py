@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from maml_tf.inner_loop import Adam
 from maml_tf.inner_loop.task_gradients import sum_over_tasks
 from maml_tf.learners.dropped_tasks import without_broken_inputs
 from maml_tf.learners.maml import MAML
@@ -17,17 +18,37 @@ class Reptile(MAML):
     The meta-gradient is `theta - mean(theta')`, so that plain SGD at rate epsilon moves
     the weights exactly to `theta + epsilon * mean(theta' - theta)`; any other Keras
     optimizer may be given it. Weights that are not fast do not move. Arguments are
-    those of `MAML`.
+    those of `MAML`; the default update rule is Adam with `beta_1=0`, as in the paper.
+    Where the base learner normalises by the current batch, predictions are
+    transductive; `maml_tf.evaluation.predict_without_transduction` gives the others.
 
     Example:
 
     >>> learner = Reptile(keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]))
-    >>> learner.compile(keras.optimizers.SGD(0.5))
+    >>> learner.compile(Reptile.annealed_optimizer(0.5, meta_steps=1000))
     """
 
-    def __init__(self, base_learner: keras.Model, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        base_learner: keras.Model,
+        *,
+        inner_learning_rate: float = 0.001,
+        **kwargs: Any,
+    ) -> None:
         kwargs["first_order"] = True  # nothing is differentiated through the steps
-        super().__init__(base_learner, **kwargs)
+        if kwargs.get("update_rule") is None:
+            kwargs["update_rule"] = Adam(inner_learning_rate, beta_1=0.0)
+        super().__init__(
+            base_learner, inner_learning_rate=inner_learning_rate, **kwargs
+        )
+
+    @staticmethod
+    def annealed_optimizer(
+        step_size: float = 1.0, *, meta_steps: int
+    ) -> keras.optimizers.SGD:
+        """The paper's outer optimizer: a step size that falls linearly to zero."""
+        schedule = keras.optimizers.schedules.PolynomialDecay
+        return keras.optimizers.SGD(schedule(step_size, meta_steps, 0.0))
 
     def compute_meta_gradients(self, x, y, sample_weight):
         x, finite = without_broken_inputs(x)

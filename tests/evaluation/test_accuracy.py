@@ -2,8 +2,15 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from maml_tf import MAML, PrototypicalNetwork, create_model, create_text_encoder
+from maml_tf import (
+    MAML,
+    ProtoMAML,
+    PrototypicalNetwork,
+    create_model,
+    create_text_encoder,
+)
 from maml_tf.episodes import Corpus, encode_corpus, episode_dataset
 from maml_tf.evaluation import (
     accuracy_by_inner_steps,
@@ -11,6 +18,7 @@ from maml_tf.evaluation import (
     episode_accuracies,
     mean_with_interval,
 )
+from maml_tf.inner_loop import GradientDescent
 
 SIZES = {"num_layers": 1, "hidden_dim": 16, "num_heads": 2, "sequence_length": 32}
 TASKS = {"ways": 3, "shots": 2, "queries": 3}
@@ -48,6 +56,33 @@ def test_features_computed_once_give_the_same_accuracies(distance):
         direct,
     )
     assert len(once) == 9 and 1 / 3 < np.mean(once) < 1
+
+
+@pytest.mark.parametrize("kind", [MAML, ProtoMAML])
+def test_a_learner_of_the_head_is_judged_over_features(kind):
+    learner = kind(
+        create_model(num_classes=3, **SIZES, seed=1),
+        fast_weights="head",
+        inner_learning_rate=0.3,
+        inner_steps=2,
+        update_rule=GradientDescent(0.3, learned=True),
+    )
+    for rate in learner.inner_loop.rule.variables:
+        rate.assign(0.2)
+    encoder, small = learner.over_features()
+    data = colours(learner.base_learner.preprocessor)
+    x, _ = next(iter(episode_dataset(data, tasks_per_batch=2, steps=1, **TASKS)))
+    over = {
+        key: value
+        if key == "support_targets"
+        else tf.stack(
+            [encoder(tf.nest.map_structure(lambda t: t[i], value)) for i in range(2)]
+        )
+        for key, value in x.items()
+    }
+    np.testing.assert_allclose(learner(x), small(over), rtol=1e-4, atol=1e-4)
+    everywhere = kind(create_model(num_classes=3, **SIZES), inner_steps=1)
+    assert everywhere.over_features() is None
 
 
 def test_embedding_a_corpus_keeps_rows_in_their_place():

@@ -6,7 +6,17 @@ import pytest
 import tensorflow as tf
 from conftest import make_episodes
 
-from maml_tf.learners import MAML, PrototypicalNetwork, Reptile
+from maml_tf.inner_loop import LearnedOptimizer
+from maml_tf.learners import (
+    MAML,
+    MAMLPlusPlus,
+    MatchingNetwork,
+    MetaSGD,
+    ProtoMAML,
+    PrototypicalNetwork,
+    Reptile,
+    TaskSimilarityMAML,
+)
 from maml_tf.learners.episode_checks import EpisodeError
 
 
@@ -31,7 +41,19 @@ LEARNERS = {
     "clipped_maml": lambda: MAML(
         network(2), inner_steps=2, inner_learning_rate=0.2, inner_gradient_clip=0.5
     ),
-    "reptile": lambda: Reptile(network(2), inner_steps=3, inner_learning_rate=0.2),
+    "reptile": lambda: Reptile(network(2), inner_steps=3, inner_learning_rate=0.02),
+    "meta_sgd": lambda: MetaSGD(network(2), inner_steps=2, inner_learning_rate=0.2),
+    "maml_plus_plus": lambda: MAMLPlusPlus(
+        network(2), inner_steps=2, inner_learning_rate=0.2
+    ),
+    "proto_maml": lambda: ProtoMAML(network(2), inner_steps=2, inner_learning_rate=0.1),
+    "learned_optimizer": lambda: MAML(
+        network(2), inner_steps=2, update_rule=LearnedOptimizer(4, learning_rate=0.2)
+    ),
+    "task_similarity_maml": lambda: TaskSimilarityMAML(
+        network(2), keys=2, units=4, inner_steps=2, inner_learning_rate=0.2
+    ),
+    "matching": lambda: MatchingNetwork(network(6), max_ways=2, scale=3.0),
     "prototypical": lambda: PrototypicalNetwork(network(6), max_ways=2),
     "cosine_prototypical": lambda: PrototypicalNetwork(
         network(6), distance="cosine", scale=5.0, max_ways=2

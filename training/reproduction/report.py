@@ -36,7 +36,7 @@ def markdown_table(report: dict[str, Any]) -> str:
         for setting, figures in row["figures"].items():
             published = row["published"].get(setting, "")
             for name, value in figures.items():
-                if name.endswith("_ci95"):
+                if f"{name}_ci95" not in figures:
                     continue
                 ours = f"{value:.2f} ± {figures[name + '_ci95']:.2f}"
                 given = (

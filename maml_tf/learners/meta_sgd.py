@@ -1,0 +1,41 @@
+"""Meta-SGD: initial weights and a rate for every one of them, learned together."""
+
+from typing import Any
+
+import keras
+
+from maml_tf.inner_loop import MetaSGDRule
+from maml_tf.learners.maml import MAML
+
+
+@keras.saving.register_keras_serializable(package="maml_tf")
+class MetaSGD(MAML):
+    """Meta-SGD (Li et al. 2017, arXiv 1707.09835).
+
+    MAML with `MetaSGDRule`: the meta-gradient also reaches the inner rate of each
+    parameter, which starts at `inner_learning_rate`. The other arguments are those of
+    `MAML`; the paper takes one inner step.
+
+    Example:
+
+    >>> learner = MetaSGD(keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]))
+    >>> [tuple(rate.shape) for rate in learner.inner_loop.rule.variables]
+    [(2, 2), (2,)]
+    """
+
+    def __init__(
+        self,
+        base_learner: keras.Model,
+        *,
+        inner_steps: int = 1,
+        inner_learning_rate: float = 0.01,
+        **kwargs: Any,
+    ) -> None:
+        if kwargs.get("update_rule") is None:
+            kwargs["update_rule"] = MetaSGDRule(inner_learning_rate)
+        super().__init__(
+            base_learner,
+            inner_steps=inner_steps,
+            inner_learning_rate=inner_learning_rate,
+            **kwargs,
+        )

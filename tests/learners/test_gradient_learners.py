@@ -1,0 +1,187 @@
+"""What each gradient-based learner adds to MAML."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import make_episodes
+
+from maml_tf.base_learners import BaseLearnerError
+from maml_tf.learners import (
+    MAML,
+    MAMLPlusPlus,
+    ProtoMAML,
+    PrototypicalNetwork,
+    Reptile,
+    TaskSimilarityMAML,
+)
+
+
+@pytest.fixture
+def float64():
+    # Keras keeps the policy of the first layer that asks for one.
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    yield
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+
+
+def network(outputs=2):
+    return keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(3, activation="tanh", name="body"),
+            keras.layers.Dense(outputs, name="head"),
+        ]
+    )
+
+
+def check_finite_differences(learner, x, y):
+    """Four entries of each variable's meta-gradient, in float64."""
+    learner.compile(keras.optimizers.SGD(1.0))
+    exact = learner.compute_meta_gradients(x, y, None)[2]
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    h = 1e-6
+    seen = 0
+    for variable, gradient in zip(learner.trainable_variables, exact, strict=True):
+        start, gradient = variable.numpy(), tf.convert_to_tensor(gradient).numpy()
+        for place in list(np.ndindex(start.shape))[:4]:
+            ends = []
+            for sign in (1, -1):
+                moved = start.copy()
+                moved[place] += sign * h
+                variable.assign(moved)
+                ends.append(float(loss(y, learner(x))))
+            variable.assign(start)
+            difference = (ends[0] - ends[1]) / (2 * h)
+            assert gradient[place] == pytest.approx(difference, rel=1e-4, abs=1e-8)
+            seen += abs(difference) > 1e-6
+    assert seen >= 7
+
+
+def test_proto_maml_gradients_flow_through_the_prototypes(float64):
+    learner = ProtoMAML(network(), inner_steps=2, inner_learning_rate=0.1)
+    check_finite_differences(learner, *make_episodes(dtype="float64"))
+
+
+def test_task_similarity_gradients(float64):
+    learner = TaskSimilarityMAML(
+        network(), keys=2, embedding_dim=3, units=4, inner_learning_rate=0.1
+    )
+    learner._options["inner_steps"] = 2
+    check_finite_differences(learner, *make_episodes(dtype="float64"))
+
+
+def test_proto_maml_without_steps_is_a_prototypical_network():
+    base = network(5)
+    body = keras.Sequential([keras.Input((4,)), base.layers[0]])
+    prototypes = PrototypicalNetwork(body)
+    for ways in (2, 4):
+        x, _ = make_episodes(ways=ways)
+        logits = ProtoMAML(base, inner_steps=0)(x).numpy()
+        assert (logits[..., ways:] < -1e8).all()
+        np.testing.assert_allclose(
+            tf.nn.softmax(logits[..., :ways]),
+            tf.nn.softmax(prototypes(x)),
+            rtol=1e-4,
+            atol=1e-5,
+        )
+
+
+def test_proto_maml_needs_a_fast_dense_head():
+    with pytest.raises(BaseLearnerError, match="among the fast"):
+        ProtoMAML(network(), fast_weights=lambda path: "body" in path)
+
+
+def test_step_weights_move_to_the_last_step():
+    learner = MAMLPlusPlus(network(), inner_steps=4, multi_step_annealing=2)
+    learner.compile()
+    np.testing.assert_allclose(learner.step_weights(), [0.25] * 4)
+    learner.optimizer.iterations.assign(1)
+    np.testing.assert_allclose(learner.step_weights(), [0.125] * 3 + [0.625])
+    learner.optimizer.iterations.assign(9)
+    np.testing.assert_allclose(learner.step_weights(), [0, 0, 0, 1])
+
+
+def gradients_of(learner, x, y, iteration=0):
+    learner.compile(keras.optimizers.SGD(0.1))
+    learner.optimizer.iterations.assign(iteration)
+    return [g.numpy() for g in map(tf.convert_to_tensor, gradients(learner, x, y))]
+
+
+def gradients(learner, x, y):
+    return learner.compute_meta_gradients(x, y, None)[2]
+
+
+def test_all_switches_off_is_maml():
+    x, y = make_episodes()
+    base = network()
+    off = {"multi_step_loss": False, "per_layer_per_step_rates": False}
+    options = {"inner_steps": 2, "inner_learning_rate": 0.1}
+    plain = gradients_of(MAML(base, **options), x, y)
+    ours = gradients_of(MAMLPlusPlus(base, **options, **off), x, y)
+    for mine, theirs in zip(ours, plain, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-7)
+
+
+def test_derivative_order_annealing_switches_at_its_step():
+    x, y = make_episodes()
+    base = network()
+    options = {"inner_steps": 2, "inner_learning_rate": 0.3}
+    off = {"multi_step_loss": False, "per_layer_per_step_rates": False}
+    learner = MAMLPlusPlus(base, **options, **off, first_order_steps=5)
+    for iteration, first_order in ((4, True), (5, False)):
+        expected = gradients_of(MAML(base, first_order=first_order, **options), x, y)
+        for mine, theirs in zip(
+            gradients_of(learner, x, y, iteration), expected, strict=True
+        ):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-7)
+
+
+def test_multi_step_gradient_is_the_mean_over_steps():
+    x, y = make_episodes()
+    base = network()
+    ours = MAMLPlusPlus(
+        base,
+        inner_steps=2,
+        inner_learning_rate=0.3,
+        per_layer_per_step_rates=False,
+        multi_step_annealing=None,
+    )
+    each = [
+        gradients_of(MAML(base, inner_steps=k, inner_learning_rate=0.3), x, y)
+        for k in (1, 2)
+    ]
+    for mine, one, two in zip(gradients_of(ours, x, y), *each, strict=True):
+        np.testing.assert_allclose(mine, (one + two) / 2, rtol=1e-4, atol=1e-6)
+
+
+def test_reptile_has_adam_without_momentum_and_a_linear_outer_step():
+    learner = Reptile(network(), inner_steps=1)
+    assert learner.inner_loop.rule.beta_1 == 0
+    optimizer = Reptile.annealed_optimizer(1.0, meta_steps=4)
+    rates = [float(optimizer._learning_rate(step)) for step in (0, 1, 4)]
+    np.testing.assert_allclose(rates, [1.0, 0.75, 0.0])
+
+
+def test_similarities_sum_to_one_and_ignore_order_and_labels():
+    learner = TaskSimilarityMAML(network(), keys=3, inner_steps=1)
+    x, _ = make_episodes()
+    shares = learner.similarities(x["support_inputs"], x["support_targets"])
+    np.testing.assert_allclose(tf.reduce_sum(shares, axis=1), np.ones(3), rtol=1e-5)
+    swapped = learner.similarities(
+        x["support_inputs"][:, ::-1], 1 - x["support_targets"][:, ::-1]
+    )
+    np.testing.assert_allclose(swapped, shares, rtol=1e-4)
+
+
+def test_regression_tasks_of_different_kinds_get_different_starts():
+    base = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    learner = TaskSimilarityMAML(
+        base, regression=True, inner_steps=0, inner_loss="mean_squared_error"
+    )
+    inputs = tf.reshape(tf.linspace(-1.0, 1.0, 12), (2, 6, 1))
+    fast = learner.adapt(inputs, tf.stack([inputs[0], 5 - inputs[1]]))
+    kernel = fast[min(fast)]
+    assert not np.allclose(kernel[0], kernel[1])

@@ -1,0 +1,137 @@
+"""Four kinds of function in one stream: does a metric over tasks guide the update?
+
+Not a paper's own table, but the setting of HSML (arXiv 1905.05301): plain MAML beside
+`TaskSimilarityMAML`, and how well the similarities tell the kinds apart.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from maml_tf import MAML
+from maml_tf.episodes.regression import KINDS, regression_episodes
+from maml_tf.evaluation import mean_with_interval
+from maml_tf.learners import MAMLPlusPlus, MetaLearner, TaskSimilarityMAML
+from training.reproduction.rows import Row
+from training.reproduction.sinusoid import LOSS, TASKS, network, squared_errors
+
+INNER_STEPS, SHOTS = 5, 10
+
+
+def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> list[Row]:
+    """Plain MAML and TaskSimilarityMAML, trained alike."""
+    steps = meta_steps or 6000
+    options = {"inner_steps": INNER_STEPS, "inner_loss": LOSS}
+    learners = {
+        "MAML": lambda: MAML(network(seed), **options),
+        "TaskSimilarityMAML": lambda: TaskSimilarityMAML(
+            network(seed), keys=8, regression=True, **options
+        ),
+    }
+
+    def compiled(make):
+        learner = make()
+        learner.compile(
+            MAMLPlusPlus.cosine_adam(2e-3, meta_steps=steps),
+            loss=LOSS,
+            jit_compile=True,
+            steps_per_execution=100 if steps % 100 == 0 else 1,
+        )
+        return learner
+
+    def training(start: int):
+        return regression_episodes(
+            tuple(KINDS),
+            shots=SHOTS,
+            tasks_per_batch=TASKS,
+            seed=seed,
+            start_step=start,
+        )
+
+    def evaluate(learner: MetaLearner) -> dict[str, Any]:
+        held_out = list(_held_out(seed, episodes))
+        score = mean_with_interval(squared_errors(learner, held_out, INNER_STEPS))
+        name = f"after {INNER_STEPS} steps"
+        found = {name: {"squared error": score.mean, "squared error_ci95": score.ci95}}
+        if isinstance(learner, TaskSimilarityMAML):
+            shares, kinds = _similarities(learner, held_out)
+            found["similarities by kind"] = {
+                kind: shares[kinds == place].mean(axis=0).round(3).tolist()
+                for place, kind in enumerate(KINDS)
+            }
+            right = _nearest_kind(shares, kinds)
+            score = mean_with_interval(right)
+            found["kind told from the similarities"] = {
+                "share right": score.mean,
+                "share right_ci95": score.ci95,
+            }
+        return found
+
+    return [
+        Row(
+            name,
+            lambda make=make: compiled(make),
+            steps,
+            training,
+            evaluate,
+            {"tasks": f"{TASKS} a meta-step, {SHOTS} shots, {INNER_STEPS} inner steps"},
+        )
+        for name, make in learners.items()
+    ]
+
+
+def draw(results: list[dict[str, Any]], path: Any) -> None:
+    """The mean similarity of each kind's tasks to each key, as a picture."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    table = next(
+        row["figures"]["similarities by kind"]
+        for row in results
+        if "similarities by kind" in row["figures"]
+    )
+    figure, axes = pyplot.subplots(figsize=(6, 3))
+    picture = axes.imshow(list(table.values()), vmin=0, vmax=1, cmap="viridis")
+    axes.set_yticks(range(len(table)), list(table))
+    axes.set(xlabel="learned task key", title="Mean similarity of held-out tasks")
+    figure.colorbar(picture)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110, format="png")
+    pyplot.close(figure)
+
+
+def _held_out(seed: int, episodes: int):
+    batch = min(episodes, 100)
+    return regression_episodes(
+        tuple(KINDS),
+        shots=SHOTS,
+        queries=100,
+        tasks_per_batch=batch,
+        seed=seed + 1,
+        steps=-(-episodes // batch),
+        name_kinds=True,
+    )
+
+
+def _similarities(learner: TaskSimilarityMAML, batches: list):
+    shares = [
+        learner.similarities(x["support_inputs"], x["support_targets"])
+        for x, _ in batches
+    ]
+    kinds = [x["kind"] for x, _ in batches]
+    return np.concatenate(shares), np.concatenate(kinds)
+
+
+def _nearest_kind(shares: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    """Whether each task of the second half is nearest to its own kind's mean.
+
+    The means are of the first half, so no task is judged by itself.
+    """
+    half = len(kinds) // 2
+    means = np.stack(
+        [shares[:half][kinds[:half] == kind].mean(axis=0) for kind in range(len(KINDS))]
+    )
+    apart = np.square(shares[half:, None] - means).sum(axis=-1)
+    return (apart.argmin(axis=1) == kinds[half:]).astype("float64")
