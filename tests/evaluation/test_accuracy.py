@@ -76,7 +76,10 @@ def test_a_learner_of_the_head_is_judged_over_features(kind):
         key: value
         if key == "support_targets"
         else tf.stack(
-            [encoder(tf.nest.map_structure(lambda t: t[i], value)) for i in range(2)]
+            [
+                encoder(tf.nest.map_structure(lambda t, i=i: t[i], value))
+                for i in range(2)
+            ]
         )
         for key, value in x.items()
     }
