@@ -100,7 +100,9 @@ def main(argv: list[str]) -> None:
         "trained on English": ("en",),
         f"trained on {len(FLAGS.train_languages)} languages": FLAGS.train_languages,
     }
-    vectors = {"trigrams": trigram_vectors(corpus.texts)}
+    asked = np.flatnonzero(np.isin(corpus.groups, FLAGS.test_languages))
+    texts = tuple(corpus.texts[row] for row in asked)
+    vectors = {"trigrams": trigram_vectors(texts)}
     encoded = encode_corpus(corpus, make_encoder(vocabulary).preprocessor)
     for name, chosen in trainings.items():
         encoder = make_encoder(vocabulary)
@@ -117,11 +119,12 @@ def main(argv: list[str]) -> None:
                 groups=np.asarray(corpus.groups)[rows],
                 templates=encoded.templates[rows],
             )
-        vectors[name] = encoder.predict(encoded.inputs, batch_size=256, verbose=0)
+        inputs = {key: array[asked] for key, array in encoded.inputs.items()}
+        vectors[name] = encoder.predict(inputs, batch_size=256, verbose=0)
     found = []
     for language in FLAGS.test_languages:
-        rows = np.flatnonzero(np.asarray(corpus.groups) == language)
-        part = corpus.select({corpus.labels[row] for row in rows})
+        rows = np.flatnonzero(np.asarray(corpus.groups)[asked] == language)
+        part = corpus.select({corpus.labels[row] for row in asked[rows]})
         for name, array in vectors.items():
             for shots in (1, 5):
                 score = mean_with_interval(accuracies(array[rows], part, shots))

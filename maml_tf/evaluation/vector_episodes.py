@@ -7,7 +7,7 @@ once, not once an episode.
 import keras
 import numpy as np
 
-from maml_tf.episodes import EncodedCorpus, episode_dataset
+from maml_tf.episodes import EncodedCorpus
 from maml_tf.evaluation.accuracy import episode_accuracies
 from maml_tf.learners import MetaLearner, PrototypicalNetwork
 
@@ -56,7 +56,7 @@ def vector_episode_accuracies(
         vectors: `[examples, dim]`.
         labels: the class of each.
         shots, ways, queries, seed: of the episodes; see `EpisodeSampler`.
-        episodes: how many, at least.
+        episodes: how many.
         learner: from vectors to predictions; the nearest prototype by cosine if None.
 
     Example:
@@ -67,16 +67,13 @@ def vector_episode_accuracies(
     ...                           episodes=2).tolist()
     [1.0, 1.0]
     """
-    tasks = min(20, episodes)
-    data = episode_dataset(
+    return episode_accuracies(
+        learner or nearest_prototype(vectors.shape[1]),
         vector_corpus(vectors, labels),
         ways=ways,
         shots=shots,
         queries=queries,
-        tasks_per_batch=tasks,
+        episodes=episodes,
         seed=seed,
-        steps=-(-episodes // tasks),
-        drop_small_classes=True,
+        tasks_per_batch=min(20, episodes),
     )
-    learner = learner or nearest_prototype(vectors.shape[1])
-    return episode_accuracies(learner, data)[:episodes]
