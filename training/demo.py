@@ -14,12 +14,10 @@ from pathlib import Path
 
 from absl import app, flags
 
-from maml_tf.serving.saved_model import version_folder
-
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output_dir", "runs/demo", "Where the run is written.")
 flags.DEFINE_string("export_dir", "saved_models/demo", "Where the export is written.")
-flags.DEFINE_integer("steps", 60, "Meta-steps.", lower_bound=1)
+flags.DEFINE_integer("steps", 80, "Meta-steps.", lower_bound=1)
 flags.DEFINE_integer("episodes", 600, "Test episodes.", lower_bound=2)
 flags.DEFINE_multi_string(
     "train_flag", [], "A flag passed on to training.train, such as --learner=anil."
@@ -46,8 +44,8 @@ def main(argv: list[str]) -> None:
         "--learner=proto_maml",
         "--fast_weights=head",
         "--shots=1",
-        "--validate_every=20",
-        "--tasks_per_batch=2",
+        "--validate_every=40",
+        "--tasks_per_batch=1",
         *FLAGS.train_flag,
     )
     run(
@@ -62,14 +60,13 @@ def main(argv: list[str]) -> None:
         *("-m", "training.export", f"--model_dir={folder}"),
         f"--export_dir={FLAGS.export_dir}",
     )
-    newest = version_folder(FLAGS.export_dir)
     run(
         "Teach it three new intents in a process that knows none of this package",
-        *("-I", str(STRANGER), str(newest.resolve())),
+        *("-I", str(STRANGER), str(Path(FLAGS.export_dir).resolve())),
     )
     print(
         f"\nDone in {time.monotonic() - started:.0f} s. Pictures: {folder}/curves.png "
-        f"and {folder}/inner_steps.png. Model: {newest}."
+        f"and {folder}/inner_steps.png. Model: {FLAGS.export_dir}."
     )
 
 

@@ -1,6 +1,6 @@
 """Teaches an exported bot three intents, in a process that cannot import our code.
 
-Run as a plain file, `python -I training/stranger.py saved_models/demo/1`: isolated mode
+Run as a plain file, `python -I training/stranger.py saved_models/demo`: isolated mode
 keeps the checkout off the path, and the lines below keep an installed package and Keras
 out as well. What answers is the graph in the SavedModel alone.
 """
@@ -46,7 +46,9 @@ def main(folder: str) -> None:
     text = importlib.util.find_spec("tensorflow_text").origin
     for library in glob.glob(os.path.dirname(text) + "/python/ops/*.so"):
         tf.load_op_library(library)
-    classify = tf.saved_model.load(folder).signatures["serving_default"]
+    versions = [name for name in os.listdir(folder) if name.isdecimal()]
+    newest = os.path.join(folder, max(versions, key=int))
+    classify = tf.saved_model.load(newest).signatures["serving_default"]
     pairs = [(t, label) for label, texts in SUPPORT.items() for t in texts]
     answer = classify(
         support_texts=tf.constant([text for text, _ in pairs]),
