@@ -9,6 +9,7 @@ from maml_tf.evaluation.accuracy import (
     episode_accuracies,
     mean_with_interval,
 )
+from maml_tf.evaluation.features import embed_corpus
 from maml_tf.learners import MAML
 
 
@@ -29,6 +30,10 @@ def accuracy_by_inner_steps(
         episodes: how many for each number.
         options: the other arguments of `episode_accuracies`.
     """
+    if (parts := learner.over_features()) is not None:
+        # Once for all numbers of steps.
+        encoder, learner = parts
+        encoded = embed_corpus(encoder, encoded)
     return {
         count: mean_with_interval(
             episode_accuracies(
