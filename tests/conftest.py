@@ -28,6 +28,20 @@ def _fresh_seed():
     keras.utils.set_random_seed(0)
 
 
+@pytest.fixture
+def float64():
+    """New layers compute in float64.
+
+    The policy that layers take is set too: once it has been asked for, Keras keeps it
+    whatever `set_floatx` says.
+    """
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    yield
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+
+
 def make_episodes(tasks=3, ways=2, shots=3, queries=4, dim=4, seed=0, dtype="float32"):
     """Well separated Gaussian classes, drawn anew for every task."""
     rng = np.random.default_rng(seed)

@@ -15,12 +15,7 @@ from maml_tf.inner_loop.meta_gradients import (
 from maml_tf.inner_loop.meta_gradients.implicit import conjugate_gradient
 from maml_tf.learners import MAML
 
-
-@pytest.fixture(autouse=True)
-def float64():
-    keras.config.set_floatx("float64")
-    yield
-    keras.config.set_floatx("float32")
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def make(meta_gradient, steps=4, rule=None, fast="all", **options):

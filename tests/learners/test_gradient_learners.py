@@ -17,16 +17,6 @@ from maml_tf.learners import (
 )
 
 
-@pytest.fixture
-def float64():
-    # Keras keeps the policy of the first layer that asks for one.
-    keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy("float64")
-    yield
-    keras.config.set_floatx("float32")
-    keras.config.set_dtype_policy("float32")
-
-
 def network(outputs=2):
     return keras.Sequential(
         [

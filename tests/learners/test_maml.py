@@ -14,13 +14,6 @@ def mean_squared(targets, predictions):
     return tf.reduce_mean(tf.square(targets - predictions), axis=-1)
 
 
-@pytest.fixture
-def float64():
-    keras.config.set_floatx("float64")
-    yield
-    keras.config.set_floatx("float32")
-
-
 def small(**options):
     base = keras.Sequential(
         [
