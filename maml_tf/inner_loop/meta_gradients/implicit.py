@@ -13,6 +13,7 @@ from maml_tf.inner_loop.meta_gradients.meta_gradient import (
     watched,
 )
 from maml_tf.inner_loop.meta_gradients.recursion import ONE_AT_A_TIME, Recursion
+from maml_tf.inner_loop.sums import sums_in_pairs
 from maml_tf.inner_loop.task_gradients import mask_tasks, sum_over_tasks
 from maml_tf.inner_loop.update_rules import positive
 
@@ -160,7 +161,8 @@ def conjugate_gradient(matrix: Any, right: Tensors, steps: int) -> Tensors:
         ]
 
     def body(step, solution, residual, direction, size):
-        product = matrix(direction)
+        with sums_in_pairs():
+            product = matrix(direction)
         curvature = dot(direction, product)
         fine = (curvature > 0) & (size > 0)
         length = tf.where(fine, size / tf.where(fine, curvature, 1), 0)

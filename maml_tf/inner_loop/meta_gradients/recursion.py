@@ -10,12 +10,12 @@ from maml_tf.inner_loop.meta_gradients.meta_gradient import (
     gradients_like,
 )
 from maml_tf.inner_loop.problem import InnerProblem, Step
+from maml_tf.inner_loop.sums import sums_in_pairs
 from maml_tf.inner_loop.task_gradients import mask_tasks, sum_over_tasks
 
 Index = int | tf.Tensor
 
-# Outside XLA, a temporary that the graph optimiser makes of a sum in one iteration
-# collides with that of the next ("AlreadyExistsError … tmp_var").
+# Every step needs the one before it: more at once would only hold more memory.
 ONE_AT_A_TIME = {"parallel_iterations": 1}
 
 
@@ -98,9 +98,10 @@ class Recursion:
             history = History(record(Step(weights, state, weights, losses)), span.most)
 
         def body(step, weights, state, finite, arrays):
-            new, new_state, before = self.problem.step_all(
-                weights, state, self.fixed, self.shared, step
-            )
+            with sums_in_pairs():
+                new, new_state, before = self.problem.step_all(
+                    weights, state, self.fixed, self.shared, step
+                )
             if history is not None:
                 arrays = history.write(arrays, step - span.first, record(before))
             finite = finite & tf.math.is_finite(before.loss)
@@ -143,7 +144,8 @@ class Recursion:
 
         def body(step, carried):
             kept = history.read(step - span.first)
-            found = step_back(kept, step, carried["fast"], carried["state"])
+            with sums_in_pairs():
+                found = step_back(kept, step, carried["fast"], carried["state"])
             inputs = mask_tasks(finite, found["inputs"])
             shared = sum_over_tasks(finite, found["shared"])
             return step - 1, {
