@@ -21,11 +21,7 @@ EXACT = ["exact_unrolled", "exact_recursive"]
 EXAMPLES, LENGTH, VOCABULARY = 3, 5, 11
 
 
-@pytest.fixture(autouse=True)
-def float64():
-    keras.config.set_floatx("float64")
-    yield
-    keras.config.set_floatx("float32")
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def draw(learner, seed, scale):
