@@ -194,7 +194,7 @@ def finite_difference(name, tasks, steps):
             ends.append(float(loss()))
         return (ends[0] - ends[1]) / (2 * h)
 
-    row = [difference(4e-3 / 2**level) for level in range(4)]
+    row = [difference(5e-4 / 2**level) for level in range(4)]
     changes = []
     for power in (4, 16, 64):
         finer = [(power * b - a) / (power - 1) for a, b in itertools.pairwise(row)]
@@ -222,8 +222,7 @@ def assert_slope(name, tasks, meta_gradient, steps, jit_compile):
     [
         ("bert", 1, "exact_unrolled", 3, False),
         ("bert", 1, "exact_recursive", 3, True),
-        ("causal_language_model", 2, "exact_recursive", 3, False),
-        ("causal_language_model", 1, "exact_unrolled", 1, True),
+        ("causal_language_model", 1, "exact_recursive", 3, False),
     ],
 )
 def test_the_meta_gradient_is_the_slope_of_the_meta_loss(
