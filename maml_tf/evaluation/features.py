@@ -33,6 +33,12 @@ def embed_corpus(
     size = len(encoded.labels)
     lengths = np.zeros(size, int) if encoded.lengths is None else encoded.lengths
     order = np.argsort(lengths, kind="stable")
+
+    # Not `encoder.predict`, which on an uncompiled model runs XLA for every new shape.
+    @tf.function(reduce_retracing=True)
+    def encode(inputs):
+        return tf.cast(encoder(inputs, training=False), tf.float32)
+
     pieces = []
     for start in range(0, size, batch_size):
         rows = order[start : start + batch_size]
@@ -41,7 +47,7 @@ def embed_corpus(
             longest = lengths[rows].max()
             length = min((b for b in LENGTH_BUCKETS if b >= longest), default=longest)
             inputs = tf.nest.map_structure(lambda a, n=length: a[:, :n], inputs)
-        pieces.append(np.asarray(encoder.predict_on_batch(inputs), "float32"))
+        pieces.append(encode(inputs).numpy())
     vectors = np.empty((size, pieces[0].shape[-1]), "float32")
     vectors[order] = np.concatenate(pieces)
     return EncodedCorpus(

@@ -190,9 +190,14 @@ class MetaLearner(keras.Model):
         optimizer: Any = None,
         loss: Any = None,
         metrics: Any = None,
+        jit_compile: str | bool = "auto",
         **kwargs: Any,
     ) -> None:
         """As `keras.Model.compile`, with defaults: Adam 1e-3, cross-entropy, accuracy.
+
+        `jit_compile="auto"` is Keras' own choice where there is a GPU. On a CPU it is
+        False: XLA compiles anew for every length of text, which takes longer than the
+        steps it would speed up; `True` still has it.
 
         Raises:
             ValueError: if `jit_compile=True` cannot be honoured, where Keras would go
@@ -201,13 +206,16 @@ class MetaLearner(keras.Model):
         if loss is None:
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
             metrics = ["accuracy"] if metrics is None else metrics
+        if jit_compile == "auto" and not tf.config.list_physical_devices("GPU"):
+            jit_compile = False
         super().compile(
             optimizer=optimizer or keras.optimizers.Adam(1e-3),
             loss=loss,
             metrics=metrics,
+            jit_compile=jit_compile,
             **kwargs,
         )
-        if kwargs.get("jit_compile") is True and self.jit_compile is not True:
+        if jit_compile is True and self.jit_compile is not True:
             raise ValueError(
                 f"{type(self).__name__} cannot be XLA-compiled as it is configured "
                 "(see its docstring); compile it with jit_compile=False."
