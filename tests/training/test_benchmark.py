@@ -127,7 +127,8 @@ def test_compiled_meta_step_is_one_cluster():
     entry = next(line for line in program.splitlines() if line.startswith("ENTRY"))
     # An argument that is missing was taken for a constant: every batch would compile.
     arguments = len(re.findall(r"arg\d+\.\d+: ", entry))
-    assert arguments == len(tf.nest.flatten((x, y))) + len(learner.trainable_variables)
+    variables = [*learner.trainable_variables, *learner.dropped_tasks.variables]
+    assert arguments == len(tf.nest.flatten((x, y))) + len(variables)
 
 
 def test_dump_runs_elsewhere_with_the_same_numbers(tmp_path):
