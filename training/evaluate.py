@@ -21,11 +21,11 @@ from maml_tf.evaluation import (
 )
 from maml_tf.learners import MAML
 from training.files import load_model, write_aside
+from training.running import run_script
 from training.settings import (
     FLAGS,
     adopt_settings_of_run,
     encoded_splits,
-    run_script,
     shape_of_tasks,
 )
 

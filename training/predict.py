@@ -15,9 +15,10 @@ from absl import app, flags
 
 from maml_tf.episodes import CorpusError, read_corpus
 from maml_tf.serving import load_signatures
+from maml_tf.serving.results import error_from
 from maml_tf.serving.saved_model import version_folder
 from training.files import write_aside
-from training.settings import run_script
+from training.running import run_script
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string(
@@ -72,7 +73,7 @@ def main(argv: list[str]) -> None:
             query_texts=tf.constant(queries),
         )
     except tf.errors.InvalidArgumentError as error:
-        raise CorpusError(str(error.message).splitlines()[0]) from error
+        raise CorpusError(str(error_from("INVALID_ARGUMENT", error.message))) from error
     names = [name.decode() for name in answer["class_names"].numpy()]
     rows = [
         {

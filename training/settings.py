@@ -1,22 +1,16 @@
-"""What the scripts share: the flags of a task, the data they name, how they end."""
+"""What the scripts share: the flags of a task, and the data they name."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
-from maml_tf.base_learners import BaseLearnerError
 from maml_tf.episodes import (
-    CorpusError,
     EncodedCorpus,
-    SamplingError,
     encode_corpus,
     read_corpus,
     split_classes,
 )
-from maml_tf.learners.episode_checks import EpisodeError
 
 flags.DEFINE_string(
     "corpus",
@@ -38,22 +32,6 @@ flags.DEFINE_string("data_dir", None, "Where TFDS keeps prepared data sets.")
 flags.DEFINE_bool("download", False, "Let TFDS download a data set.")
 
 FLAGS = flags.FLAGS
-# What is wrong with the user's input, as against a fault of ours.
-MISTAKES = (CorpusError, SamplingError, BaseLearnerError, EpisodeError)
-
-
-def run_script(main: Callable[[list[str]], None]) -> None:
-    """Runs `main` under absl; a mistake in the input ends it in one sentence."""
-
-    def checked(argv: list[str]) -> None:
-        if len(argv) > 1:
-            raise app.UsageError(f"Unexpected arguments: {' '.join(argv[1:])}.")
-        try:
-            main(argv)
-        except MISTAKES as error:
-            sys.exit(f"{Path(sys.argv[0]).stem}: {error}")
-
-    app.run(checked)
 
 
 def adopt_settings_of_run(folder: Path) -> None:

@@ -43,7 +43,8 @@ from maml_tf.learners import (
     TaskSimilarityMAML,
 )
 from training.files import load_model, write_aside
-from training.settings import FLAGS, encoded_splits, run_script, shape_of_tasks
+from training.running import run_script
+from training.settings import FLAGS, encoded_splits, shape_of_tasks
 
 UPDATE_RULES = {
     "gradient_descent": GradientDescent,
