@@ -13,6 +13,17 @@ from maml_tf.episodes.sampler import EpisodeSampler
 LENGTH_BUCKETS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512)
 
 
+def bucket_for(longest: int, buckets: tuple[int, ...] = LENGTH_BUCKETS) -> int:
+    """The smallest bucket that holds a text of so many tokens, or its own length.
+
+    Example:
+
+    >>> bucket_for(9), bucket_for(600)
+    (12, 600)
+    """
+    return min((b for b in buckets if b >= longest), default=longest)
+
+
 @dataclass(frozen=True)
 class EncodedCorpus:
     """A corpus as numbers.
@@ -120,9 +131,7 @@ def episode_dataset(
             if encoded.lengths is not None:
                 both = np.concatenate([drawn.support, drawn.query], axis=1)
                 longest = encoded.lengths[both].max()
-                length = min(
-                    (b for b in length_buckets if b >= longest), default=longest
-                )
+                length = bucket_for(longest, length_buckets)
             support, query = (
                 tf.nest.map_structure(
                     lambda a, r=r, n=length: crop(a, r, n), encoded.inputs

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from maml_tf.episodes import EncodedCorpus
-from maml_tf.episodes.dataset import LENGTH_BUCKETS
+from maml_tf.episodes.dataset import bucket_for
 
 
 def embed_corpus(
@@ -44,8 +44,7 @@ def embed_corpus(
         rows = order[start : start + batch_size]
         inputs = tf.nest.map_structure(lambda a, r=rows: a[r], encoded.inputs)
         if encoded.lengths is not None:
-            longest = lengths[rows].max()
-            length = min((b for b in LENGTH_BUCKETS if b >= longest), default=longest)
+            length = bucket_for(lengths[rows].max())
             inputs = tf.nest.map_structure(lambda a, n=length: a[:, :n], inputs)
         pieces.append(encode(inputs).numpy())
     vectors = np.empty((size, pieces[0].shape[-1]), "float32")
