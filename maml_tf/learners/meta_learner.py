@@ -48,8 +48,9 @@ class MetaLearner(keras.Model):
                 "largest_dropped_share must be from 0 to 1, not "
                 f"{largest_dropped_share!r}."
             )
-        # Targets are part of the input: a cast to a low precision would change them.
-        super().__init__(autocast=False, **kwargs)
+        # The base learner keeps its precision; targets, inner updates and distances
+        # need all of it, and under a mixed policy Keras would round them.
+        super().__init__(autocast=False, dtype=base_learner.variable_dtype, **kwargs)
         self.base_learner = base_learner
         self.largest_dropped_share = largest_dropped_share
         self.dropped_tasks = DroppedTasks()
@@ -203,13 +204,18 @@ class MetaLearner(keras.Model):
             ValueError: if `jit_compile=True` cannot be honoured, where Keras would go
                 on uncompiled with a warning.
         """
+        optimizer = optimizer or keras.optimizers.Adam(1e-3)
+        if kwargs.get("auto_scale_loss", True) and self._computes_in_float16():
+            optimizer = keras.optimizers.get(optimizer)
+            if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+                optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         if loss is None:
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
             metrics = ["accuracy"] if metrics is None else metrics
         if jit_compile == "auto" and not tf.config.list_physical_devices("GPU"):
             jit_compile = False
         super().compile(
-            optimizer=optimizer or keras.optimizers.Adam(1e-3),
+            optimizer=optimizer,
             loss=loss,
             metrics=metrics,
             jit_compile=jit_compile,
@@ -220,6 +226,9 @@ class MetaLearner(keras.Model):
                 f"{type(self).__name__} cannot be XLA-compiled as it is configured "
                 "(see its docstring); compile it with jit_compile=False."
             )
+
+    def _computes_in_float16(self) -> bool:
+        return self.base_learner.dtype_policy.name == "mixed_float16"
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))

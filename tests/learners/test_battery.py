@@ -9,6 +9,7 @@ from conftest import make_episodes
 from maml_tf.inner_loop import LearnedOptimizer
 from maml_tf.learners import (
     MAML,
+    ImplicitMAML,
     MAMLPlusPlus,
     MatchingNetwork,
     MetaSGD,
@@ -45,6 +46,9 @@ LEARNERS = {
     "meta_sgd": lambda: MetaSGD(network(2), inner_steps=2, inner_learning_rate=0.2),
     "maml_plus_plus": lambda: MAMLPlusPlus(
         network(2), inner_steps=2, inner_learning_rate=0.2
+    ),
+    "implicit_maml": lambda: ImplicitMAML(
+        network(2), inner_steps=3, inner_learning_rate=0.2
     ),
     "proto_maml": lambda: ProtoMAML(network(2), inner_steps=2, inner_learning_rate=0.1),
     "learned_optimizer": lambda: MAML(
@@ -154,9 +158,14 @@ def test_mixed_precision_is_finite(make, episodes, policy):
         learner.compile(keras.optimizers.Adam(0.01))
     finally:
         keras.mixed_precision.set_dtype_policy("float32")
+    scaled = isinstance(learner.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert scaled is (policy == "mixed_float16")
     for _ in range(3):
         loss = learner.train_on_batch(*episodes, return_dict=True)["loss"]
         assert np.isfinite(loss)
+    # Weights of half the digits would swallow small inner updates.
+    fast = learner.adapt(*(episodes[0][f"support_{k}"] for k in ("inputs", "targets")))
+    assert {v.dtype for v in tf.nest.flatten(fast)} <= {tf.float32, tf.bool}
     assert all(np.isfinite(v.numpy()).all() for v in learner.trainable_variables)
 
 
