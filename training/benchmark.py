@@ -24,6 +24,7 @@ from training.benchmarks.results import make_row, plot, table, write_rows
 from training.benchmarks.timing import measure
 from training.benchmarks.workloads import WORKLOADS, find
 from training.files import write_aside
+from training.running import run_script
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("workloads", list(WORKLOADS), f"Some of {', '.join(WORKLOADS)}.")
@@ -88,8 +89,6 @@ def memory_limit_mb() -> float:
 
 
 def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"Unexpected arguments: {' '.join(argv[1:])}.")
     check_names()
     path = Path(FLAGS.results)
     if FLAGS.table:
@@ -206,4 +205,4 @@ def report_notes(notes: list[dict]) -> bool:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_script(main)

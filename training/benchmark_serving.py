@@ -31,6 +31,7 @@ from absl import app, flags, logging
 from maml_tf import MAML, PrototypicalNetwork, create_model, create_text_encoder
 from maml_tf.serving import AdaptedState, Client, export_learner
 from training.files import write_aside
+from training.running import run_script
 
 flags.DEFINE_enum(
     "learner", "prototypical", ["prototypical", "anil", "maml"], "What is served."
@@ -243,8 +244,6 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"Unexpected arguments: {' '.join(argv[1:])}.")
     logging.set_verbosity(logging.WARNING)  # TensorFlow lists every renamed input
     unknown = set(FLAGS.targets) - {"disk", "rest", "grpc"}
     if unknown:
@@ -299,4 +298,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_script(main)

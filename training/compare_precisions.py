@@ -15,6 +15,7 @@ from maml_tf.episodes import episode_dataset
 from maml_tf.evaluation import episode_accuracies, mean_with_interval
 from maml_tf.serving.precision import PRECISIONS, in_precision
 from training.files import load_model, write_aside
+from training.running import run_script
 from training.settings import FLAGS, encoded_splits, shape_of_tasks
 
 flags.DEFINE_string("model_dir", None, "A run of training.train.", required=True)
@@ -23,8 +24,6 @@ flags.DEFINE_string("results", None, "A JSON file to write.", required=True)
 
 
 def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"Unexpected arguments: {' '.join(argv[1:])}.")
     path = Path(FLAGS.model_dir) / "model.keras"
     if not path.is_file():
         raise app.UsageError(f"{path} does not exist; train a model there first.")
@@ -61,4 +60,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_script(main)

@@ -15,6 +15,7 @@ from absl import app, flags, logging
 from maml_tf.serving import export_learner
 from maml_tf.serving.model_card import describe_run
 from training.files import load_model
+from training.running import run_script
 
 flags.DEFINE_string("model_dir", None, "A run of training.train.", required=True)
 flags.DEFINE_string("export_dir", None, "saved_models/NAME.", required=True)
@@ -47,8 +48,6 @@ def scope_threshold(folder: Path) -> float | None:
 
 
 def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"Unexpected arguments: {' '.join(argv[1:])}.")
     logging.set_verbosity(logging.WARNING)  # TensorFlow lists every renamed input
     folder = Path(FLAGS.model_dir)
     path = folder / "model.keras"
@@ -67,4 +66,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_script(main)

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from absl import app, flags
 
-from maml_tf.episodes import CorpusError
 from training.intents.benchmark_rows import (
     markdown_table,
     plot_rows,
@@ -27,6 +26,7 @@ from training.intents.fold_evaluation import LEARNERS, fold_rows
 from training.intents.fold_learners import Benchmark
 from training.intents.intent_data import fold_names, prepare
 from training.intents.meta_training import ENCODER, PROJECTION
+from training.running import run_script
 
 FLAGS = flags.FLAGS
 
@@ -91,12 +91,7 @@ def check_flags() -> tuple[int, ...]:
 
 
 def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"Unexpected arguments: {' '.join(argv[1:])}.")
-    try:
-        run(check_flags())
-    except CorpusError as error:
-        raise app.UsageError(str(error)) from error
+    run(check_flags())
 
 
 def run(shots: tuple[int, ...]) -> None:
@@ -159,4 +154,4 @@ def done(rows: list[dict], place: tuple[str, ...], shots: tuple[int, ...]) -> bo
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_script(main)

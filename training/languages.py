@@ -22,6 +22,7 @@ from maml_tf.episodes import Corpus, EpisodeSampler, encode_corpus, read_corpus
 from maml_tf.evaluation import mean_with_interval
 from training.files import write_aside
 from training.intents.meta_training import MetaTrainingSettings, meta_train
+from training.running import run_script
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list(
@@ -161,4 +162,4 @@ def _table(rows: list[dict]) -> str:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_script(main)

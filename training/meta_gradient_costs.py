@@ -16,9 +16,10 @@ import sys
 import time
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
 from training.benchmarks.worker import peak_memory_mb
+from training.running import run_script
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("inner_steps", ["1", "5", "20"], "Numbers of inner steps.")
@@ -111,4 +112,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_script(main)

@@ -16,6 +16,7 @@ from absl import app, flags
 from training.files import write_aside
 from training.reproduction.report import markdown_table
 from training.reproduction.rows import run_row
+from training.running import run_script
 
 TABLES = ("sinusoid", "omniglot", "task_mixture")
 flags.DEFINE_enum("table", None, TABLES, "Which table.", required=True)
@@ -30,8 +31,6 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"Unexpected arguments: {' '.join(argv[1:])}.")
     table = importlib.import_module(f"training.reproduction.{FLAGS.table}")
     rows = table.rows(FLAGS.data_dir, FLAGS.seed, FLAGS.meta_steps, FLAGS.episodes)
     names = [row.name for row in rows]
@@ -61,4 +60,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_script(main)

@@ -17,6 +17,7 @@ import signal
 from absl import app, flags
 
 from maml_tf.serving.model_server import ModelServer
+from training.running import run_script
 
 flags.DEFINE_string("saved_model", None, "saved_models/NAME.", required=True)
 flags.DEFINE_string("name", None, "The model's name; the folder's own by default.")
@@ -32,8 +33,6 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"Unexpected arguments: {' '.join(argv[1:])}.")
     standard_logging.getLogger("maml_tf").setLevel(standard_logging.INFO)
     try:
         server = ModelServer(
@@ -60,4 +59,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_script(main)

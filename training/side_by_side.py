@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from maml_tf.base_learners.presets import directory_in_wheel
 from maml_tf.episodes import EpisodeSampler
@@ -26,6 +26,7 @@ from training.intents.rivals import (
     nearest_prototype,
     setfit,
 )
+from training.running import run_script
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("dataset_dir", None, "With full.jsonl, folds.json.", required=True)
@@ -132,4 +133,4 @@ def _table(rows: list[dict]) -> str:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_script(main)

@@ -30,6 +30,7 @@ from training.intents.whole_bot import (
     calibrate,
     mean_measures,
 )
+from training.running import run_script
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("clinc150", None, "Its rows with split and domain.", required=True)
@@ -212,4 +213,4 @@ def _table(rows: list[dict]) -> str:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_script(main)
