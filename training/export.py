@@ -3,15 +3,16 @@
     python -m training.export --model_dir=runs/first --export_dir=saved_models/first
 
 writes the next version, `saved_models/first/1`, with warm-up records and a model card
-that tells what the run was trained on and how accurate it is. Where the run has a
-scope.json with a calibrated "threshold", it decides what is in scope.
+that tells what the run was trained on and how accurate it is. The run's
+calibration.json, fitted on its validation classes, makes the probabilities and decides
+what is in scope.
 """
 
-import json
 from pathlib import Path
 
 from absl import app, flags, logging
 
+from maml_tf.evaluation.calibration import Calibration
 from maml_tf.serving import export_learner
 from maml_tf.serving.model_card import describe_run
 from training.files import load_model
@@ -23,7 +24,7 @@ flags.DEFINE_float(
     "scope_threshold",
     None,
     "How far above chance, 0 to 1, the likeliest intent must be for a text to be in "
-    "scope; by default the calibrated threshold of the run, else 0.5.",
+    "scope; by default the run's calibration decides.",
     lower_bound=0.0,
     upper_bound=1.0,
 )
@@ -34,17 +35,15 @@ flags.DEFINE_enum(
 FLAGS = flags.FLAGS
 
 
-def scope_threshold(folder: Path) -> float | None:
-    """The flag, else the threshold that the run calibrated, else None."""
-    if FLAGS.scope_threshold is not None:
-        return FLAGS.scope_threshold
-    calibrated = folder / "scope.json"
-    if not calibrated.is_file():
+def calibration_of(folder: Path) -> Calibration | None:
+    """What the run was calibrated to, if it was."""
+    path = folder / "calibration.json"
+    if not path.is_file():
         return None
     try:
-        return float(json.loads(calibrated.read_text())["threshold"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise app.UsageError(f'{calibrated} holds no "threshold".') from error
+        return Calibration.load(path)
+    except ValueError as error:
+        raise app.UsageError(str(error)) from error
 
 
 def main(argv: list[str]) -> None:
@@ -53,12 +52,13 @@ def main(argv: list[str]) -> None:
     path = folder / "model.keras"
     if not path.is_file():
         raise app.UsageError(f"{path} does not exist; train a model there first.")
-    threshold = scope_threshold(folder)
+    calibration = calibration_of(folder)
     print(
         export_learner(
             load_model(path),
             FLAGS.export_dir,
-            scope_threshold=threshold,
+            scope_threshold=FLAGS.scope_threshold,
+            calibration=calibration,
             precision=FLAGS.precision,
             card=describe_run(folder),
         )

@@ -18,15 +18,17 @@ from absl import flags
 from maml_tf.base_learners import create_text_encoder
 from maml_tf.base_learners.projected_encoder import ProjectedEncoder
 from maml_tf.base_learners.split_encoder import UpperEncoder, embed_states, lower_states
-from maml_tf.evaluation import mean_with_interval
-from maml_tf.evaluation.calibration import Calibration
-from maml_tf.evaluation.vector_episodes import vector_episode_accuracies
+from maml_tf.evaluation import calibrate_learner, mean_with_interval
+from maml_tf.evaluation.vector_episodes import (
+    nearest_prototype,
+    vector_corpus,
+    vector_episode_accuracies,
+)
 from maml_tf.learners import PrototypicalNetwork
 from training.files import write_aside
 from training.intents.fold_learners import first_of_each
 from training.intents.intent_data import kept
 from training.intents.meta_training import PROJECTION, meta_train
-from training.intents.whole_bot import BotTexts, bot_logits, calibrate
 from training.running import run_script
 from training.settings import FLAGS, encoded_splits
 
@@ -37,21 +39,6 @@ flags.DEFINE_string("output_dir", None, "Where the run is written.", required=Tr
 
 def make_network(encoder) -> PrototypicalNetwork:
     return PrototypicalNetwork(encoder, distance="cosine", scale=PROJECTION.scale)
-
-
-def calibrate_on(vectors: np.ndarray, labels: np.ndarray) -> Calibration:
-    """Fitted on small bots of validation classes; the others are out of scope."""
-    random, odd = np.random.default_rng(0), np.arange(len(labels)) % 2 == 1
-    classes = np.unique(labels)
-    ways, shots = min(FLAGS.ways, len(classes) - 1), min(FLAGS.shots, 5)
-    bots = []
-    for _ in range(50):
-        chosen = random.choice(classes, ways, replace=False)
-        outside = odd & ~np.isin(labels, chosen)
-        sides = (vectors[~odd], labels[~odd], vectors[odd], labels[odd])
-        texts = BotTexts(*sides, vectors[outside])
-        bots.append(bot_logits(texts, chosen, shots, random, PROJECTION.scale))
-    return calibrate(bots)
 
 
 def main(argv: list[str]) -> None:
@@ -96,7 +83,11 @@ def main(argv: list[str]) -> None:
     for name, array in (("frozen", vectors["validation"]), ("projected", after)):
         shares = vector_episode_accuracies(array, labels["validation"], **shape)
         print(f"validation classes, {name:9} {mean_with_interval(shares)}")
-    calibration = calibrate_on(after, labels["validation"])
+    calibration = calibrate_learner(
+        nearest_prototype(after.shape[1], scale=PROJECTION.scale),
+        vector_corpus(after, labels["validation"]),
+        **shape,
+    )
     write_aside(folder / "calibration.json", calibration.save)
     print(f"The projection took {seconds:.1f} s of training.")
 

@@ -5,7 +5,8 @@
         --output_dir=runs/first
 
 Writes config.json, metrics.jsonl, curves.png, TensorBoard logs, the untrained and the
-best model by validation episodes, and a checkpoint from which the same command resumes.
+best model by validation episodes, its calibration.json, and a checkpoint from which the
+same command resumes.
 """
 
 import json
@@ -18,7 +19,12 @@ from absl import app, flags
 
 from maml_tf.base_learners import create_model, create_text_encoder
 from maml_tf.episodes import episode_dataset
-from maml_tf.evaluation import episode_accuracies, mean_with_interval, plot_curves
+from maml_tf.evaluation import (
+    calibrate_learner,
+    episode_accuracies,
+    mean_with_interval,
+    plot_curves,
+)
 from maml_tf.inner_loop import (
     Adam,
     GradientDescent,
@@ -299,6 +305,14 @@ def main(argv: list[str]) -> None:
         write_aside(folder / "metrics.jsonl", lambda path, t=text: path.write_text(t))
         write_aside(checkpoint, learner.save)
     plot_curves(rows, folder / "curves.png")
+    calibration = calibrate_learner(
+        load_model(folder / "model.keras"),
+        data["validation"],
+        **shape_of_tasks(),
+        episodes=FLAGS.validation_episodes,
+        seed=FLAGS.seed + 1,
+    )
+    write_aside(folder / "calibration.json", calibration.save)
 
 
 def _take(dataset, stream, count: int):

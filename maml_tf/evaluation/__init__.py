@@ -6,6 +6,8 @@ from maml_tf.evaluation.accuracy import (
     frozen_prototypes,
     mean_with_interval,
 )
+from maml_tf.evaluation.calibrate import calibrate_learner
+from maml_tf.evaluation.calibration import Calibration, fit_calibration
 from maml_tf.evaluation.features import embed_corpus
 from maml_tf.evaluation.inner_steps import accuracy_by_inner_steps
 from maml_tf.evaluation.plots import plot_curves, plot_inner_steps
@@ -13,9 +15,12 @@ from maml_tf.evaluation.transduction import predict_without_transduction
 
 __all__ = [
     "Accuracy",
+    "Calibration",
     "accuracy_by_inner_steps",
+    "calibrate_learner",
     "embed_corpus",
     "episode_accuracies",
+    "fit_calibration",
     "frozen_prototypes",
     "mean_with_interval",
     "plot_curves",

@@ -265,6 +265,9 @@ class MetaLearner(keras.Model):
         elif class_weight:
             kwargs["sample_weight"] = _class_weights(y, class_weight).numpy()
         self._ready(x, y)
+        if isinstance(x, tf.data.Dataset):
+            # A dataset has an order of its own; Keras warns about its own default.
+            kwargs.setdefault("shuffle", False)
         callbacks = kwargs.pop("callbacks", None)
         if isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks.append(StopWhenDiverged())

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from maml_tf.evaluation.calibration import Calibration
 from maml_tf.learners import MetaLearner
 from maml_tf.serving.model_card import bytes_in, describe
 from maml_tf.serving.precision import in_precision
@@ -18,7 +19,6 @@ from maml_tf.serving.server_configs import write_server_configs
 from maml_tf.serving.signatures import ServedLearner
 from maml_tf.serving.warm_up import write_warm_up
 
-DEFAULT_SCOPE_THRESHOLD = 0.5
 INPUTS = {
     "support_texts": tf.string,
     "support_labels": tf.string,
@@ -46,6 +46,7 @@ def export_learner(
     *,
     limits: Limits | None = None,
     scope_threshold: float | None = None,
+    calibration: Calibration | None = None,
     precision: str = "float32",
     card: Mapping[str, Any] | None = None,
 ) -> Path:
@@ -60,8 +61,7 @@ def export_learner(
         folder: `NAME`; the version goes to `NAME/VERSION`, the next free number.
         limits: the largest request that is worked on. By default 1,000 examples, or 40
             for each class where the learner tells a fixed number of classes apart.
-        scope_threshold: see `ServedLearner`. None takes the learner's own attribute of
-            that name, and 0.5, half-way between chance and certainty, without one.
+        scope_threshold, calibration: see `ServedLearner`.
         precision: `"float32"`, `"bfloat16"` or `"int8"`; see `in_precision`.
         card: more entries for the model card, such as what it was trained on.
 
@@ -79,16 +79,14 @@ def export_learner(
         )
     if not learner.built:
         raise ValueError("Train the learner, or call it on a task, before the export.")
-    if scope_threshold is None:
-        scope_threshold = getattr(learner, "scope_threshold", None)
-    if scope_threshold is None:
-        scope_threshold = DEFAULT_SCOPE_THRESHOLD
-    if not 0 <= scope_threshold <= 1:
+    if scope_threshold is not None and not 0 <= scope_threshold <= 1:
         raise ValueError(
             f"scope_threshold must be between 0 and 1, not {scope_threshold!r}."
         )
     learner = in_precision(learner, precision)
-    served = ServedLearner(learner, limits or _limits_for(learner), scope_threshold)
+    served = ServedLearner(
+        learner, limits or _limits_for(learner), scope_threshold, calibration
+    )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     aside = folder / f"unfinished-{os.getpid()}"

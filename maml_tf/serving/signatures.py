@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from maml_tf.evaluation.calibration import Calibration
 from maml_tf.learners import MetaLearner
 from maml_tf.serving.request_checks import (
     Faults,
@@ -19,17 +20,24 @@ from maml_tf.serving.state import StateLayout, fingerprint
 
 Tensors = dict[str, tf.Tensor]
 
+# Half-way between chance and certainty.
+DEFAULT_SCOPE_THRESHOLD = 0.5
+
 
 class ServedLearner:
     """The served functions of a learner over texts; each returns a dict of tensors.
 
-    A probability counts as in scope when it lies far enough above chance: with N
-    classes and largest probability p, `(N * p - 1) / (N - 1) >= scope_threshold`.
+    With a calibration, probabilities are calibrated and a query is in scope when its
+    largest logit reaches the calibrated threshold. Without, or where a threshold is
+    given, it is in scope when its largest probability lies far enough above chance:
+    with N classes and largest probability p, `(N * p - 1) / (N - 1)` must reach it.
 
     Args:
         learner: a built learner whose base learner has a `preprocessor`.
         limits: the largest request that is worked on.
-        scope_threshold: between 0, all is in scope, and 1, only certainty is.
+        scope_threshold: between 0, all is in scope, and 1, only certainty is. None
+            goes by the calibration, or by 0.5 where there is none.
+        calibration: fitted on validation tasks; see `calibrate_learner`.
 
     Example:
 
@@ -46,11 +54,15 @@ class ServedLearner:
         self,
         learner: MetaLearner,
         limits: Limits | None = None,
-        scope_threshold: float = 0.5,
+        scope_threshold: float | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self.learner = learner
         self.limits = limits or Limits()
-        self.scope_threshold = float(scope_threshold)
+        if scope_threshold is None and calibration is None:
+            scope_threshold = DEFAULT_SCOPE_THRESHOLD
+        self.scope_threshold = scope_threshold
+        self.calibration = calibration
         texts = tf.TensorSpec([None], tf.string)
         state = tf.TensorSpec([None], tf.float32)
         prefix = tf.TensorSpec([], tf.string)
@@ -196,15 +208,22 @@ class ServedLearner:
         logits = self.learner.predict_adapted(
             self.layout.unpack(state), self._one_task(self._tokens(texts))
         )[0, :, : tf.size(names)]
-        probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
-        classes = tf.cast(tf.size(names), tf.float32)
-        above_chance = (classes * tf.reduce_max(probabilities, -1) - 1) / (classes - 1)
+        logits = tf.cast(logits, tf.float32)
+        temperature = self.calibration.temperature if self.calibration else 1.0
+        probabilities = tf.nn.softmax(logits / temperature)
         return {
-            "intents": tf.gather(names, tf.argmax(probabilities, axis=-1)),
+            "intents": tf.gather(names, tf.argmax(logits, axis=-1)),
             "probabilities": probabilities,
-            "in_scope": above_chance >= self.scope_threshold,
+            "in_scope": self._in_scope(logits, probabilities),
             "class_names": names,
         }
+
+    def _in_scope(self, logits: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
+        if self.scope_threshold is None:
+            return tf.reduce_max(logits, -1) >= self.calibration.threshold
+        classes = tf.cast(tf.shape(logits)[-1], tf.float32)
+        above_chance = (classes * tf.reduce_max(probabilities, -1) - 1) / (classes - 1)
+        return above_chance >= self.scope_threshold
 
     def _embed_texts(self, texts: tf.Tensor) -> tf.Tensor:
         faults = Faults()

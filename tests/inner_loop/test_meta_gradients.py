@@ -40,7 +40,7 @@ def make(meta_gradient, steps=4, rule=None, fast="all", **options):
     return learner
 
 
-def gradients(learner, jit=False, eager=False):
+def computation(learner):
     x, y = make_episodes(dtype="float64")
     x, y = tf.nest.map_structure(tf.constant, x), tf.constant(y)
 
@@ -48,8 +48,18 @@ def gradients(learner, jit=False, eager=False):
         found = learner.compute_meta_gradients(x, y, None)[2]
         return [tf.convert_to_tensor(g) for g in found]
 
+    return compute
+
+
+def gradients(learner, jit=False, eager=False):
+    compute = computation(learner)
     function = compute if eager else tf.function(compute, jit_compile=jit)
     return [g.numpy() for g in function()]
+
+
+def has_a_loop(learner):
+    graph = tf.function(computation(learner)).get_concrete_function().graph
+    return any("While" in operation.type for operation in graph.get_operations())
 
 
 def assert_equal(mine, theirs):
@@ -73,6 +83,14 @@ def test_the_exact_ones_agree(rule, fast):
     assert_equal(gradients(make("exact_recursive", **options)), reference)
     checkpointed = make(ExactRecursive(checkpoint=True), **options)
     assert_equal(gradients(checkpointed), reference)
+
+
+def test_exact_unrolls_a_few_steps_and_loops_over_more():
+    learners = {k: make("exact", steps=k) for k in (5, 6)}
+    for steps, learner in learners.items():
+        reference = make("exact_unrolled", steps=steps)
+        assert_equal(gradients(learner), gradients(reference))
+    assert [has_a_loop(learner) for learner in learners.values()] == [False, True]
 
 
 @pytest.mark.parametrize(

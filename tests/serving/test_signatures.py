@@ -5,7 +5,9 @@ import pytest
 import tensorflow as tf
 from serving.small_exports import LABELS, QUERIES, SUPPORT, exports
 
+from maml_tf.evaluation import Calibration
 from maml_tf.serving import load_signatures
+from maml_tf.serving.signatures import ServedLearner
 
 EMPTY: list[str] = []
 
@@ -59,6 +61,21 @@ def test_in_scope_follows_its_rule(served):
     answer = served("prototypical")["classify"](**request())
     top = answer["probabilities"].numpy().max(-1)
     np.testing.assert_array_equal(answer["in_scope"], (2 * top - 1) / 1 >= 0.5)
+
+
+def test_a_calibration_makes_probabilities_and_scope():
+    learner = exports("prototypical").learner
+    texts = request()
+    plain = ServedLearner(learner).classify(*texts.values())["probabilities"].numpy()
+    # Logits are the softmax' logarithm but for one number a row, which cancels.
+    flat = plain**0.5 / (plain**0.5).sum(axis=-1, keepdims=True)
+    for threshold, scope in ((-1e6, True), (1e6, False)):
+        served = ServedLearner(learner, calibration=Calibration(2.0, threshold))
+        answer = served.classify(*texts.values())
+        np.testing.assert_allclose(answer["probabilities"], flat, rtol=1e-4)
+        assert set(answer["in_scope"].numpy()) == {scope}
+    forced = ServedLearner(learner, None, 0.0, Calibration(2.0, 1e6))
+    assert forced.classify(*texts.values())["in_scope"].numpy().all()
 
 
 def test_embed_gives_the_encoders_vectors(served):

@@ -74,18 +74,18 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
 
     five = {"shots": 5}
     return [
-        row("MAML, 1 step", maml(1), 20000, published=PUBLISHED, **five),
-        row("MAML, 5 steps", maml(5), 8000, published=PUBLISHED, **five),
-        row("ANIL", maml(5, fast_weights="head"), 5000, **five),
+        row("MAML, 1 step", maml(1), 60000, published=PUBLISHED, **five),
+        row("MAML, 5 steps", maml(5), 20000, published=PUBLISHED, **five),
+        row("ANIL", maml(5, fast_weights="head"), 20000, **five),
         row(
             "Meta-SGD",
             lambda steps: _compiled(
                 MetaSGD(network(seed), inner_loss=LOSS, inner_learning_rate=0.01), steps
             ),
-            10000,
+            20000,
             **five,
         ),
-        row("Reptile", lambda steps: _reptile(network(seed), steps), 8000, **five),
+        row("Reptile", lambda steps: _reptile(network(seed), steps), 20000, **five),
         row(
             "LearnedOptimizer",
             multi_step(
@@ -97,9 +97,9 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
             after=_beside_swept_optimizers,
             **five,
         ),
-        row("pretrained on all tasks", maml(0), 4000, published=PRETRAINED, **five),
-        row("MAML, 1 step", maml(1), 20000, shots=10),
-        row("MAML, 5 steps", maml(5), 15000, shots=10),
+        row("pretrained on all tasks", maml(0), 20000, published=PRETRAINED, **five),
+        row("MAML, 1 step", maml(1), 60000, shots=10),
+        row("MAML, 5 steps", maml(5), 20000, shots=10),
     ]
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from maml_tf.inner_loop.meta_gradients.exact import Exact
 from maml_tf.inner_loop.meta_gradients.exact_recursive import ExactRecursive
 from maml_tf.inner_loop.meta_gradients.exact_unrolled import ExactUnrolled
 from maml_tf.inner_loop.meta_gradients.first_order import FirstOrder
@@ -12,6 +13,7 @@ from maml_tf.inner_loop.meta_gradients.meta_gradient import MetaGradient
 
 __all__ = [
     "META_GRADIENTS",
+    "Exact",
     "ExactRecursive",
     "ExactUnrolled",
     "FirstOrder",
@@ -21,7 +23,7 @@ __all__ = [
 ]
 
 META_GRADIENTS = {
-    "exact": ExactUnrolled,
+    "exact": Exact,
     "exact_unrolled": ExactUnrolled,
     "exact_recursive": ExactRecursive,
     "first_order": FirstOrder,

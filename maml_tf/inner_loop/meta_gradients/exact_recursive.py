@@ -1,12 +1,7 @@
 """The exact meta-gradient by recursion: memory and tracing do not grow with steps."""
 
 import keras
-import tensorflow as tf
 
-from maml_tf.inner_loop.meta_gradients.meta_gradient import (
-    vector_jacobian_product,
-    watched,
-)
 from maml_tf.inner_loop.meta_gradients.recursive import Recursive
 
 
@@ -30,34 +25,9 @@ class ExactRecursive(Recursive):
     >>> maml = MAML(base, inner_steps=50, meta_gradient=ExactRecursive(checkpoint=True))
     """
 
-    def record(self, step):
-        return step.weights, step.state
-
-    def step_back(self, recursion, kept, step, weight_gradients, state_gradients):
-        problem = recursion.problem
-
-        def task(element):
-            with tf.GradientTape() as tape:
-                read = {
-                    "fast": watched(tape, element["fast"]),
-                    "state": watched(tape, element["state"]),
-                    "inputs": watched(tape, element["inputs"]),
-                    "shared": watched(tape, recursion.shared),
-                }
-                support = {**element, "inputs": read["inputs"]}
-                new, state, _ = problem.step(
-                    read["fast"], read["state"], read["shared"], support, step
-                )
-            return vector_jacobian_product(
-                tape, (new, state), element["upstream"], read
-            )
-
-        weights, state = kept
-        elements = {
-            **problem.elements,
-            **recursion.fixed,
-            "fast": weights,
-            "state": state,
-            "upstream": [*weight_gradients, *state_gradients],
-        }
-        return problem.map(task, elements)
+    def redo(self, problem, kept, read, step):
+        support = {**kept, "inputs": read["inputs"]}
+        weights, state, _ = problem.step(
+            read["fast"], read["state"], read["shared"], support, step
+        )
+        return weights, state

@@ -1,12 +1,7 @@
 """The first-order meta-gradient: second derivatives of the inner loss are dropped."""
 
 import keras
-import tensorflow as tf
 
-from maml_tf.inner_loop.meta_gradients.meta_gradient import (
-    vector_jacobian_product,
-    watched,
-)
 from maml_tf.inner_loop.meta_gradients.recursive import Recursive
 from maml_tf.inner_loop.problem import Step
 
@@ -24,31 +19,8 @@ class FirstOrder(Recursive):
     """
 
     def record(self, step):
-        return step
+        return {**super().record(step), "gradients": step.gradients, "loss": step.loss}
 
-    def step_back(self, recursion, kept, step, weight_gradients, state_gradients):
-        problem = recursion.problem
-
-        def task(element):
-            with tf.GradientTape() as tape:
-                read = {
-                    "fast": watched(tape, element["fast"]),
-                    "state": watched(tape, element["state"]),
-                    "inputs": watched(tape, element["inputs"]),
-                    "shared": watched(tape, recursion.shared),
-                }
-                before = Step(
-                    read["fast"], read["state"], element["gradients"], element["loss"]
-                )
-                after = problem.update(before, read["shared"], step)
-            return vector_jacobian_product(tape, after, element["upstream"], read)
-
-        elements = {
-            **recursion.fixed,
-            "fast": kept.weights,
-            "state": kept.state,
-            "gradients": kept.gradients,
-            "loss": kept.loss,
-            "upstream": [*weight_gradients, *state_gradients],
-        }
-        return problem.map(task, elements)
+    def redo(self, problem, kept, read, step):
+        before = Step(read["fast"], read["state"], kept["gradients"], kept["loss"])
+        return problem.update(before, read["shared"], step)

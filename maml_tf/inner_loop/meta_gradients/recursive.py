@@ -5,20 +5,26 @@ from typing import Any
 
 import tensorflow as tf
 
-from maml_tf.inner_loop.meta_gradients.meta_gradient import MetaGradient, Tensors
+from maml_tf.inner_loop.meta_gradients.meta_gradient import (
+    MetaGradient,
+    Tensors,
+    vector_jacobian_product,
+    watched,
+)
 from maml_tf.inner_loop.meta_gradients.recursion import (
     ONE_AT_A_TIME,
     History,
     Recursion,
     Span,
 )
-from maml_tf.inner_loop.problem import Step
+from maml_tf.inner_loop.problem import InnerProblem, Step
 
 
 class Recursive(MetaGradient):
     """A loop forward that keeps a little of each step, and a loop back.
 
-    Subclasses say what to keep in `record` and how a step is undone in `step_back`.
+    Subclasses say what to keep of a step in `record` and how to take it once more, for
+    its gradient, in `redo`.
 
     Args:
         checkpoint: keep weights and state of every sqrt(K)-th step only, and take the
@@ -29,20 +35,48 @@ class Recursive(MetaGradient):
     def __init__(self, checkpoint: bool = False) -> None:
         self.checkpoint = checkpoint
 
-    def record(self, step: Step) -> Any:
-        """What to keep of a step of all tasks: a nest of tensors `[tasks, ...]`."""
+    def record(self, step: Step) -> dict[str, Any]:
+        """What to keep of a step of all tasks: tensors `[tasks, ...]`.
+
+        It has the `fast` weights and the `state` that the step began from.
+        """
+        return {"fast": step.weights, "state": step.state}
+
+    def redo(
+        self, problem: InnerProblem, kept: dict[str, Any], read: dict[str, Any], step
+    ) -> tuple[Tensors, Any]:
+        """Weights and state of one task after a step.
+
+        Args:
+            problem: the steps.
+            kept: what was kept of this step, and the `InnerProblem.elements`.
+            read: `fast`, `state`, `inputs` and `shared`, by which to differentiate.
+            step: its number.
+        """
         raise NotImplementedError
 
     def step_back(
         self,
         recursion: Recursion,
-        kept: Any,
+        kept: dict[str, Any],
         step: tf.Tensor,
         weight_gradients: Tensors,
         state_gradients: Tensors,
     ) -> dict[str, Tensors]:
         """Per-task gradients by what a step read; see `Recursion.backward`."""
-        raise NotImplementedError
+        problem = recursion.problem
+
+        def task(element):
+            with tf.GradientTape() as tape:
+                names = ("fast", "state", "inputs")
+                read = {name: watched(tape, element[name]) for name in names}
+                read["shared"] = watched(tape, recursion.shared)
+                after = self.redo(problem, element, read, step)
+            return vector_jacobian_product(tape, after, element["upstream"], read)
+
+        upstream = [*weight_gradients, *state_gradients]
+        elements = {**problem.elements, **recursion.fixed, **kept}
+        return problem.map(task, {**elements, "upstream": upstream})
 
     def run(self, problem, stacked, shared):
         recursion = Recursion(problem, stacked, shared)
