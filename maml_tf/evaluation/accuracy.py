@@ -101,7 +101,7 @@ def episode_accuracies(
         encoder, learner = parts
         batches = draw(embed_corpus(encoder, encoded), tasks_per_batch)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def answer(x):
         if not adapt_options:
             return learner(x, training=False)

@@ -35,7 +35,7 @@ def embed_corpus(
     order = np.argsort(lengths, kind="stable")
 
     # Not `encoder.predict`, which on an uncompiled model runs XLA for every new shape.
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def encode(inputs):
         return tf.cast(encoder(inputs, training=False), tf.float32)
 

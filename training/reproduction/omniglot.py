@@ -163,7 +163,7 @@ def _score(
         )
     scores: dict[str, float] = {}
     for name, predict in ways_to_predict.items():
-        predict = tf.function(predict, reduce_retracing=True)
+        predict = tf.function(predict, autograph=False, reduce_retracing=True)
         shares = [
             (np.argmax(predict(x), axis=-1) == y.numpy()).mean(axis=-1)
             for x, y in batches

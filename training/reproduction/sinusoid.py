@@ -169,7 +169,7 @@ def _executions(steps: int) -> int:
 def squared_errors(learner: MetaLearner, episodes: Any, steps: int) -> np.ndarray:
     """The mean squared error on each task's queries after so many inner steps."""
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def predict(x):
         fast = learner.adapt(x["support_inputs"], x["support_targets"], steps=steps)
         return learner.predict_adapted(fast, x["query_inputs"])
