@@ -52,6 +52,7 @@ def main(argv: list[str]) -> None:
         "Judge it on intents that training never saw",
         *("-m", "training.evaluate", f"--model_dir={folder}"),
         f"--episodes={FLAGS.episodes}",
+        "--shots=3",
         f"--results={folder}/test.json",
         f"--inner_steps_plot={folder}/inner_steps.png",
     )
