@@ -3,13 +3,11 @@
 import dataclasses
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from script_runs import run
 
 from training.benchmarks import workloads
 from training.benchmarks.contenders import CONTENDERS, ours
@@ -17,19 +15,6 @@ from training.benchmarks.matmul_flops import meta_step_flops
 from training.benchmarks.results import plot, table
 from training.benchmarks.stablehlo import CompiledStep, dump
 from training.benchmarks.timing import measure
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def run(script, *flags):
-    return subprocess.run(
-        [sys.executable, "-m", f"training.{script}", *flags],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize("name", workloads.WORKLOADS)

@@ -1,29 +1,18 @@
 """A projection trained, evaluated and exported through the command lines."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
+import script_runs
 
 from maml_tf.base_learners import create_text_encoder
 from maml_tf.base_learners.projected_encoder import ProjectedEncoder
 from maml_tf.evaluation.calibration import Calibration
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 def run(script, *flags):
-    done = subprocess.run(
-        [sys.executable, "-m", f"training.{script}", *flags],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = script_runs.run(script, *flags)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 

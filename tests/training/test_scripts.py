@@ -1,13 +1,10 @@
 """The command lines, run as a user runs them."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from script_runs import run
 
-ROOT = Path(__file__).resolve().parents[2]
 SMALL = (
     "--base_learner=scratch:num_layers=1,hidden_dim=16,num_heads=2",
     "--ways=2",
@@ -24,17 +21,6 @@ TRAIN = (
     "--sequence_length=16",
     "--meta_learning_rate=0.001",
 )
-
-
-def run(script, *flags):
-    return subprocess.run(
-        [sys.executable, "-m", f"training.{script}", *flags],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
 
 
 @pytest.fixture
@@ -98,12 +84,16 @@ def test_train_resume_and_evaluate(tmp_path, corpus, learner):
         assert done.returncode != 0 and "truncated" in done.stderr
     else:
         export_and_predict(whole, tmp_path)
+        compare_precisions(whole, corpus, tmp_path / "precisions.json")
 
 
 def export_and_predict(model_dir, tmp_path):
     exported = tmp_path / "exported"
     done = run("export", f"--model_dir={model_dir}", f"--export_dir={exported}")
     assert done.returncode == 0, done.stderr[-2000:]
+    card = json.loads((exported / "1" / "model_card.json").read_text())
+    fitted = json.loads((model_dir / "calibration.json").read_text())
+    assert card["calibration"] == fitted and fitted["temperature"] > 0
     support, queries = tmp_path / "bot.csv", tmp_path / "questions.txt"
     support.write_text("text,label\nhello,greet\nhi you,greet\nso long,leave\n")
     queries.write_text("hello\n\nso long\n")
@@ -121,6 +111,17 @@ def export_and_predict(model_dir, tmp_path):
     done = run("predict", f"--saved_model={exported}", *asked)
     assert done.returncode == 1 and "two intents or more" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def compare_precisions(model_dir, corpus, results):
+    flags = (corpus, *SMALL[1:], "--episodes=4", f"--results={results}")
+    done = run("compare_precisions", f"--model_dir={model_dir}", *flags)
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = json.loads(results.read_text())
+    assert sorted(rows) == ["bfloat16", "float32", "int8"]
+    sizes = [rows[name]["weight_bytes"] for name in ("int8", "bfloat16", "float32")]
+    assert sizes == sorted(sizes)
+    assert all(0 <= row["accuracy"] <= 1 for row in rows.values())
 
 
 def test_a_corpus_that_is_too_small_is_refused_in_one_sentence(tmp_path, corpus):
