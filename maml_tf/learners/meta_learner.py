@@ -48,9 +48,10 @@ class MetaLearner(keras.Model):
                 "largest_dropped_share must be from 0 to 1, not "
                 f"{largest_dropped_share!r}."
             )
-        # The base learner keeps its precision; targets, inner updates and distances
-        # need all of it, and under a mixed policy Keras would round them.
-        super().__init__(autocast=False, dtype=base_learner.variable_dtype, **kwargs)
+        # The base learner keeps its precision. Targets, inner updates and distances
+        # need more than a low or mixed one, to which Keras would round them.
+        dtype = keras.backend.result_type(base_learner.variable_dtype, "float32")
+        super().__init__(autocast=False, dtype=dtype, **kwargs)
         self.base_learner = base_learner
         self.largest_dropped_share = largest_dropped_share
         self.dropped_tasks = DroppedTasks()
