@@ -17,8 +17,6 @@ from pathlib import Path
 import numpy as np
 from absl import app, flags
 
-from training.running import run_script
-
 FLAGS = flags.FLAGS
 flags.DEFINE_string("program", None, "NAME.mlir of --dump_stablehlo.", required=True)
 flags.DEFINE_integer("repeats", 10, "Timed runs.", lower_bound=1)
@@ -117,4 +115,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    app.run(main)
