@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from maml_tf.episodes import EncodedCorpus, episode_dataset
-from maml_tf.evaluation.features import embed_corpus
+from maml_tf.evaluation.features import drawn_rows, embed_corpus
 from maml_tf.learners import MetaLearner, PrototypicalNetwork
 
 
@@ -99,7 +99,8 @@ def episode_accuracies(
     learner.build_from_episode(next(iter(batches))[0])
     if (parts := learner.over_features()) is not None:
         encoder, learner = parts
-        batches = draw(embed_corpus(encoder, encoded), tasks_per_batch)
+        needed = drawn_rows(encoded, lambda data: draw(data, tasks_per_batch))
+        batches = draw(embed_corpus(encoder, encoded, rows=needed), tasks_per_batch)
 
     @tf.function(autograph=False, reduce_retracing=True)
     def answer(x):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from maml_tf.episodes import EncodedCorpus, EpisodeSampler, episode_dataset
 from maml_tf.evaluation.calibration import Calibration, fit_calibration
-from maml_tf.evaluation.features import embed_corpus
+from maml_tf.evaluation.features import drawn_rows, embed_corpus
 from maml_tf.learners import MetaLearner
 
 
@@ -55,7 +55,7 @@ def calibrate_learner(
     shape["ways"] += _has_class_to_spare(encoded, **shape)
 
     def draw(data: EncodedCorpus):
-        batches = episode_dataset(
+        return episode_dataset(
             data,
             **shape,
             tasks_per_batch=1,
@@ -63,14 +63,16 @@ def calibrate_learner(
             steps=episodes,
             drop_small_classes=True,
         )
-        return ((_taught(x, ways), y[0].numpy()) for x, y in batches)
 
-    learner.build_from_episode(next(draw(encoded))[0])
+    learner.build_from_episode(_taught(next(iter(draw(encoded)))[0], ways))
     if (parts := learner.over_features()) is not None:
         encoder, learner = parts
-        encoded = embed_corpus(encoder, encoded)
+        encoded = embed_corpus(encoder, encoded, rows=drawn_rows(encoded, draw))
     answer = tf.function(lambda x: learner(x, training=False), reduce_retracing=True)
-    pieces = [(answer(x)[0, :, :ways].numpy(), y) for x, y in draw(encoded)]
+    pieces = [
+        (answer(_taught(x, ways))[0, :, :ways].numpy(), y[0].numpy())
+        for x, y in draw(encoded)
+    ]
     logits, labels = map(np.concatenate, zip(*pieces, strict=True))
     known = labels < ways
     outside = None if known.all() else logits[~known]

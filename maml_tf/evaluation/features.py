@@ -1,5 +1,8 @@
 """Texts embedded once for all episodes, where adaptation leaves the encoder alone."""
 
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -8,8 +11,30 @@ from maml_tf.episodes import EncodedCorpus
 from maml_tf.episodes.dataset import bucket_for
 
 
+def drawn_rows(
+    encoded: EncodedCorpus, draw: Callable[[EncodedCorpus], Iterable]
+) -> np.ndarray:
+    """The numbers of the examples that occur in the episodes of `draw`.
+
+    Args:
+        encoded: the corpus.
+        draw: from a corpus to its episodes `(x, y)`; it has to draw the same rows from
+            every corpus with the same labels.
+    """
+    numbers = replace(encoded, inputs=np.arange(len(encoded.labels)), lengths=None)
+    used = np.zeros(len(encoded.labels), bool)
+    for x, _ in draw(numbers):
+        for name in ("support_inputs", "query_inputs"):
+            used[np.asarray(x[name])] = True
+    return np.flatnonzero(used)
+
+
 def embed_corpus(
-    encoder: keras.Model, encoded: EncodedCorpus, *, batch_size: int = 64
+    encoder: keras.Model,
+    encoded: EncodedCorpus,
+    *,
+    rows: np.ndarray | None = None,
+    batch_size: int = 64,
 ) -> EncodedCorpus:
     """Replaces a corpus' inputs by the vectors that an encoder makes of them.
 
@@ -19,6 +44,8 @@ def embed_corpus(
     Args:
         encoder: from inputs to vectors `[examples, dim]`.
         encoded: the corpus; texts or anything else.
+        rows: numbers of the examples that are needed; the others become zero. All
+            are needed if None.
         batch_size: examples at once.
 
     Returns:
@@ -32,7 +59,8 @@ def embed_corpus(
     """
     size = len(encoded.labels)
     lengths = np.zeros(size, int) if encoded.lengths is None else encoded.lengths
-    order = np.argsort(lengths, kind="stable")
+    rows = np.arange(size) if rows is None else rows
+    order = rows[np.argsort(lengths[rows], kind="stable")]
 
     # Not `encoder.predict`, which on an uncompiled model runs XLA for every new shape.
     @tf.function(autograph=False, reduce_retracing=True)
@@ -40,14 +68,14 @@ def embed_corpus(
         return tf.cast(encoder(inputs, training=False), tf.float32)
 
     pieces = []
-    for start in range(0, size, batch_size):
-        rows = order[start : start + batch_size]
-        inputs = tf.nest.map_structure(lambda a, r=rows: a[r], encoded.inputs)
+    for start in range(0, len(order), batch_size):
+        part = order[start : start + batch_size]
+        inputs = tf.nest.map_structure(lambda a, r=part: a[r], encoded.inputs)
         if encoded.lengths is not None:
-            length = bucket_for(lengths[rows].max())
+            length = bucket_for(lengths[part].max())
             inputs = tf.nest.map_structure(lambda a, n=length: a[:, :n], inputs)
         pieces.append(encode(inputs).numpy())
-    vectors = np.empty((size, pieces[0].shape[-1]), "float32")
+    vectors = np.zeros((size, pieces[0].shape[-1]), "float32")
     vectors[order] = np.concatenate(pieces)
     return EncodedCorpus(
         vectors, encoded.labels, encoded.class_names, encoded.templates

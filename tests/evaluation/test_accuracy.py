@@ -18,6 +18,7 @@ from maml_tf.evaluation import (
     episode_accuracies,
     mean_with_interval,
 )
+from maml_tf.evaluation.features import drawn_rows
 from maml_tf.inner_loop import GradientDescent
 
 SIZES = {"num_layers": 1, "hidden_dim": 16, "num_heads": 2, "sequence_length": 32}
@@ -105,3 +106,21 @@ def test_accuracy_by_inner_steps_adapts_anew_for_each_number():
     )
     assert list(curve) == [0, 8]
     assert curve[8].mean > curve[0].mean
+
+
+def test_only_the_rows_that_episodes_draw_are_encoded():
+    encoder = create_text_encoder(**SIZES, seed=1)
+    data = colours(encoder.preprocessor)
+
+    def draw(corpus):
+        return episode_dataset(corpus, tasks_per_batch=1, steps=1, **TASKS)
+
+    rows = drawn_rows(data, draw)
+    assert 0 < len(rows) < len(data.labels)
+    part = embed_corpus(encoder, data, rows=rows)
+    whole = embed_corpus(encoder, data)
+    for mine, theirs in zip(draw(part), draw(whole), strict=True):
+        for name in ("support_inputs", "query_inputs"):
+            np.testing.assert_allclose(mine[0][name], theirs[0][name], atol=1e-5)
+    others = np.setdiff1d(np.arange(len(data.labels)), rows)
+    assert not part.inputs[others].any()
