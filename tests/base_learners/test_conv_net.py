@@ -94,6 +94,18 @@ def test_saved_and_loaded_is_the_same(tmp_path, downsample, batch_statistics):
     np.testing.assert_array_equal(loaded(inputs), model(inputs))
 
 
+@pytest.mark.parametrize("downsample", ["stride", "max_pool"])
+def test_patches_and_native_convolutions_are_one_net(downsample):
+    sizes = {"image_shape": (9, 9, 1), "filters": 4, "blocks": 2, "seed": 3}
+    one, other = (
+        create_conv_net(downsample=downsample, convolution=name, **sizes)
+        for name in ("patches", "native")
+    )
+    assert [v.path for v in one.weights] == [v.path for v in other.weights]
+    inputs = images(5, 9, 9, 1)
+    np.testing.assert_allclose(one(inputs), other(inputs), rtol=1e-4, atol=1e-5)
+
+
 def test_the_same_seed_gives_the_same_weights():
     one, other = (create_conv_net(filters=4, seed=3) for _ in range(2))
     for left, right in zip(one.weights, other.weights, strict=True):
@@ -128,6 +140,7 @@ def test_differentiates_twice_with_other_filters_for_every_task(
     "options",
     [
         {"downsample": "average"},
+        {"convolution": "fast"},
         {"blocks": 0},
         {"num_classes": 0},
         {"downsample": "max_pool", "image_shape": (15, 15, 1)},

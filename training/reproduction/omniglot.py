@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from maml_tf import MAML, MetaLearner, PrototypicalNetwork
-from maml_tf.base_learners import BatchStatisticsNormalization
+from maml_tf.base_learners import create_conv_net
 from maml_tf.episodes.omniglot import image_episodes, read_omniglot
 from maml_tf.evaluation import mean_with_interval
 from maml_tf.evaluation.transduction import predict_without_transduction
@@ -22,30 +22,19 @@ QUERIES = 5
 
 
 def strided_net(classes: int) -> keras.Model:
-    """MAML's net: strides of 2, batch statistics in training and in test.
-
-    `create_conv_net` computes the same with patches, so that tasks vectorise. On a
-    CPU one task after the other through the native convolution is several times
-    faster, hence `keras.layers.Conv2D` here and `vectorized=False` below.
-    """
-    inputs = outputs = keras.Input((28, 28, 1))
-    for _ in range(4):
-        outputs = keras.layers.Conv2D(FILTERS, 3, 2, padding="same")(outputs)
-        outputs = BatchStatisticsNormalization()(outputs)
-        outputs = keras.layers.ReLU()(outputs)
-    outputs = keras.layers.GlobalAveragePooling2D()(outputs)
-    return keras.Model(inputs, keras.layers.Dense(classes, name="head")(outputs))
+    """MAML's net: strides of 2, batch statistics in training and in test."""
+    return create_conv_net(classes, filters=FILTERS, convolution="native")
 
 
 def pooled_encoder() -> keras.Model:
     """The encoder of prototypical networks: max-pooling, moving averages in test."""
-    inputs = outputs = keras.Input((28, 28, 1))
-    for _ in range(4):
-        outputs = keras.layers.Conv2D(FILTERS, 3, padding="same")(outputs)
-        outputs = keras.layers.BatchNormalization(momentum=0.9)(outputs)
-        outputs = keras.layers.ReLU()(outputs)
-        outputs = keras.layers.MaxPooling2D(2)(outputs)
-    return keras.Model(inputs, keras.layers.Flatten()(outputs))
+    net = create_conv_net(
+        filters=FILTERS,
+        batch_statistics=False,
+        downsample="max_pool",
+        convolution="native",
+    )
+    return keras.Model(net.inputs, net.get_layer("features").output)
 
 
 def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> list[Row]:

@@ -43,6 +43,7 @@ class Entry:
 
 
 _XLA = {"jit_compile": True}
+_LOOP = {"vectorized": False}
 _RECURSIVE = {"meta_gradient": "exact_recursive"}
 CONTENDERS = {
     "ours": Entry("maml_tf, graph mode", "ours:Ours"),
@@ -50,6 +51,9 @@ CONTENDERS = {
     "ours_recursive": Entry("maml_tf, recursion", "ours:Ours", _RECURSIVE),
     "ours_recursive_xla": Entry(
         "maml_tf, recursion, jit_compile=True", "ours:Ours", _RECURSIVE | _XLA
+    ),
+    "ours_loop": Entry(
+        "maml_tf, graph mode, one task after the other", "ours:Ours", _LOOP
     ),
     "torch_loop": Entry(
         "PyTorch, a loop over tasks as in learn2learn", "torch_loop:TorchLoop"

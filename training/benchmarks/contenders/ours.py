@@ -10,7 +10,9 @@ from maml_tf.base_learners import create_conv_net
 from training.benchmarks import workloads
 
 
-def create_base_learner(workload: workloads.Workload) -> keras.Model:
+def create_base_learner(
+    workload: workloads.Workload, vectorized: bool = True
+) -> keras.Model:
     """The workload's base learner with the workload's starting weights."""
     if workload.architecture == "conv_net":
         model = create_conv_net(
@@ -18,6 +20,7 @@ def create_base_learner(workload: workloads.Workload) -> keras.Model:
             image_shape=(workload.length, workload.length, 1),
             filters=workload.width,
             blocks=workload.layers,
+            convolution="patches" if vectorized else "native",
         )
     else:
         special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -47,7 +50,7 @@ def create_learner(
 ) -> MAML:
     """MAML on the workload's base learner, compiled as the other contenders are."""
     learner = MAML(
-        create_base_learner(workload),
+        create_base_learner(workload, options.get("vectorized", True)),
         inner_steps=inner_steps,
         inner_learning_rate=workload.inner_learning_rate,
         fast_weights=workload.fast,
