@@ -14,7 +14,7 @@ from pathlib import Path
 from absl import app, flags
 
 from training.files import write_aside
-from training.reproduction.report import markdown_table
+from training.reproduction.report import markdown_table, without_infinities
 from training.reproduction.rows import run_row
 from training.running import run_script
 
@@ -49,6 +49,7 @@ def main(argv: list[str]) -> None:
     output.mkdir(parents=True, exist_ok=True)
     command = f"python -m training.reproduce --table={FLAGS.table}"
     report = {"command": command, "episodes": FLAGS.episodes, "rows": results}
+    report = without_infinities(report)
     if hasattr(table, "draw"):
         picture = output / f"reproduce_{FLAGS.table}.png"
         write_aside(picture, lambda path: table.draw(results, path))

@@ -1,6 +1,22 @@
-"""The Markdown table of a report."""
+"""A report as JSON and as a Markdown table."""
 
+import math
 from typing import Any
+
+
+def without_infinities(nest: Any) -> Any:
+    """The nest with None for numbers that JSON has no name for.
+
+    Example:
+
+    >>> without_infinities({"error": float("inf"), "all": [1.0, float("nan")]})
+    {'error': None, 'all': [1.0, None]}
+    """
+    if isinstance(nest, dict):
+        return {key: without_infinities(value) for key, value in nest.items()}
+    if isinstance(nest, list):
+        return [without_infinities(value) for value in nest]
+    return None if isinstance(nest, float) and not math.isfinite(nest) else nest
 
 
 def markdown_table(report: dict[str, Any]) -> str:
@@ -38,7 +54,9 @@ def markdown_table(report: dict[str, Any]) -> str:
             for name, value in figures.items():
                 if f"{name}_ci95" not in figures:
                     continue
-                ours = f"{value:.2f} ± {figures[name + '_ci95']:.2f}"
+                half = figures[f"{name}_ci95"]
+                known = value is not None and half is not None
+                ours = f"{value:.2f} ± {half:.2f}" if known else "diverges"
                 given = (
                     published.get(name, "")
                     if isinstance(published, dict)
