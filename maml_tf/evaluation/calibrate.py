@@ -68,7 +68,9 @@ def calibrate_learner(
     if (parts := learner.over_features()) is not None:
         encoder, learner = parts
         encoded = embed_corpus(encoder, encoded, rows=drawn_rows(encoded, draw))
-    answer = tf.function(lambda x: learner(x, training=False), reduce_retracing=True)
+    answer = tf.function(
+        lambda x: learner(x, training=False), autograph=False, reduce_retracing=True
+    )
     pieces = [
         (answer(_taught(x, ways))[0, :, :ways].numpy(), y[0].numpy())
         for x, y in draw(encoded)
