@@ -1,6 +1,8 @@
 """How long it takes from strings to prototypes."""
 
+import functools
 import time
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +19,17 @@ def tokens_of(encoder: TextEncoder, texts: list[str]) -> dict[str, tf.Tensor]:
 
 def embed_texts(encoder: TextEncoder, texts: list[str]) -> np.ndarray:
     """The encoder's vectors `[texts, dim]` of strings."""
-    return encoder(tokens_of(encoder, texts)).numpy()
+    return _graph_of(encoder)(tokens_of(encoder, texts)).numpy()
+
+
+@functools.cache
+def _graph_of(encoder: TextEncoder) -> Callable:
+    """The encoder as one graph for any number of texts of any length."""
+    spec = {
+        k: tf.TensorSpec((None, None), v.dtype)
+        for k, v in tokens_of(encoder, ["a"]).items()
+    }
+    return tf.function(encoder.call, autograph=False, input_signature=[spec])
 
 
 def adapt_milliseconds(
@@ -35,21 +47,10 @@ def adapt_milliseconds(
         shots, ways: of the task.
         repeats: that are timed, after two that are not.
     """
-
-    spec = {
-        k: tf.TensorSpec((None, None), v.dtype)
-        for k, v in tokens_of(encoder, texts[:1]).items()
-    }
-
-    @tf.function(input_signature=[spec])
-    def adapt(tokens):
-        vectors = encoder(tokens)
-        return tf.reduce_mean(tf.reshape(vectors, (ways, shots, -1)), axis=1)
-
     random, times = np.random.default_rng(0), []
     for _ in range(repeats + 2):
         chosen = [texts[i] for i in random.choice(len(texts), ways * shots)]
         start = time.perf_counter()
-        adapt(tokens_of(encoder, chosen))
+        embed_texts(encoder, chosen).reshape(ways, shots, -1).mean(axis=1)
         times.append(time.perf_counter() - start)
     return float(1000 * np.median(times[2:]))
