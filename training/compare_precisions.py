@@ -3,7 +3,8 @@
     python -m training.compare_precisions --model_dir=runs/first \\
         --corpus=jsonl:full.jsonl --shots=5 --results=results/precisions.json
 
-Every precision is judged on the same test episodes.
+Every precision is judged on the same test episodes. Corpus, class split and shape of
+the tasks are those of the run unless they are given.
 """
 
 import json
@@ -11,12 +12,16 @@ from pathlib import Path
 
 from absl import app, flags
 
-from maml_tf.episodes import episode_dataset
 from maml_tf.evaluation import episode_accuracies, mean_with_interval
 from maml_tf.serving.precision import PRECISIONS, in_precision
 from training.files import load_model, write_aside
 from training.running import run_script
-from training.settings import FLAGS, encoded_splits, shape_of_tasks
+from training.settings import (
+    FLAGS,
+    adopt_settings_of_run,
+    encoded_splits,
+    shape_of_tasks,
+)
 
 flags.DEFINE_string("model_dir", None, "A run of training.train.", required=True)
 flags.DEFINE_integer("episodes", 200, "Test episodes.", lower_bound=2)
@@ -24,19 +29,13 @@ flags.DEFINE_string("results", None, "A JSON file to write.", required=True)
 
 
 def main(argv: list[str]) -> None:
-    path = Path(FLAGS.model_dir) / "model.keras"
-    if not path.is_file():
-        raise app.UsageError(f"{path} does not exist; train a model there first.")
-    learner = load_model(path)
+    folder = Path(FLAGS.model_dir)
+    for name in ("config.json", "model.keras"):
+        if not (folder / name).is_file():
+            raise app.UsageError(f"{folder} has no {name}; train a model there first.")
+    adopt_settings_of_run(folder)
+    learner = load_model(folder / "model.keras")
     data = encoded_splits(learner.base_learner.preprocessor, ("test",))["test"]
-    episodes = episode_dataset(
-        data,
-        **shape_of_tasks(),
-        tasks_per_batch=2,
-        seed=FLAGS.seed + 2,
-        steps=-(-FLAGS.episodes // 2),
-        drop_small_classes=True,
-    )
     rows = {}
     for precision in PRECISIONS:
         try:
@@ -44,7 +43,15 @@ def main(argv: list[str]) -> None:
         except ValueError as error:
             print(f"{precision:9} {error}")
             continue
-        score = mean_with_interval(episode_accuracies(smaller, episodes))
+        shares = episode_accuracies(
+            smaller,
+            data,
+            **shape_of_tasks(),
+            episodes=FLAGS.episodes,
+            seed=FLAGS.seed + 2,
+            progress=True,
+        )
+        score = mean_with_interval(shares)
         size = sum(v.numpy().nbytes for v in smaller.variables)
         rows[precision] = {
             "accuracy": score.mean,
