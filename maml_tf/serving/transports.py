@@ -109,6 +109,10 @@ class RestTransport:
 
         self._requests = requests
         self._session = requests.Session()
+        # Kept open for as many threads as are likely to share a client.
+        for scheme in ("http://", "https://"):
+            adapter = requests.adapters.HTTPAdapter(pool_maxsize=64)
+            self._session.mount(scheme, adapter)
         part = "" if version is None else f"/versions/{version}"
         self.url = f"{address.rstrip('/')}/v1/models/{model}{part}"
 
