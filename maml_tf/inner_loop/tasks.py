@@ -9,7 +9,10 @@ import tensorflow as tf
 # Has no public name; the tests of the compiled meta-step guard this import.
 from tensorflow.python.ops.parallel_for import control_flow_ops
 
-from maml_tf.inner_loop import random_vectorization  # noqa: F401  registers converters
+from maml_tf.inner_loop import (  # noqa: F401  both register converters
+    random_vectorization,
+    slice_vectorization,
+)
 
 
 def over_tasks(

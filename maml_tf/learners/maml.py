@@ -31,9 +31,9 @@ class MAML(MetaLearner):
         fast_weights: which variables the inner loop changes; see
             `maml_tf.inner_loop.select_fast_variables`. `"head"` is ANIL.
         meta_gradient: how the gradient goes through the inner loop: `"exact"`, which
-            is `"exact_unrolled"` for up to 5 steps, where that is faster, and
-            `"exact_recursive"`, whose memory and start-up do not grow with the steps,
-            for more; `"first_order"`;
+            is `"exact_unrolled"` for up to 5 steps of small models, where that is
+            faster, and `"exact_recursive"`, whose memory and start-up do not grow with
+            the steps, for more; `"first_order"`;
             `"implicit"`; or an object from `maml_tf.inner_loop.meta_gradients`.
         first_order: short for `meta_gradient="first_order"` (FOMAML).
         inner_loss: a Keras loss or a callable from targets and predictions; by default

@@ -6,8 +6,10 @@ import pytest
 import tensorflow as tf
 from conftest import make_episodes
 
+from maml_tf.base_learners import create_conv_net
 from maml_tf.inner_loop import Adam, GradientDescent, Momentum, PerLayerPerStepRates
 from maml_tf.inner_loop.meta_gradients import (
+    Exact,
     ExactRecursive,
     Implicit,
     get_meta_gradient,
@@ -93,6 +95,13 @@ def test_exact_unrolls_a_few_steps_and_loops_over_more():
     assert [has_a_loop(learner) for learner in learners.values()] == [False, True]
 
 
+def test_exact_loops_over_few_steps_of_many_weights_but_never_over_one():
+    # The base learner has four tensors: 4, 8 and 12 of them in all steps.
+    ways = [has_a_loop(make(Exact(unrolled_tensors=10), steps=k)) for k in (1, 2, 3)]
+    assert ways == [False, False, True]
+    assert not has_a_loop(make(Exact(unrolled_tensors=1), steps=1))
+
+
 @pytest.mark.parametrize(
     "meta_gradient", ["exact_recursive", "first_order", "implicit"]
 )
@@ -172,3 +181,28 @@ def test_an_object_survives_the_configuration():
     learner = make(ExactRecursive(checkpoint=True))
     clone = MAML.from_config(learner.get_config())
     assert repr(clone.inner_loop.meta_gradient) == "ExactRecursive(checkpoint=True)"
+
+
+def test_a_conv_net_is_differentiated_by_recursion_under_xla_too():
+    def found(meta_gradient, jit):
+        keras.utils.set_random_seed(0)
+        base = create_conv_net(2, image_shape=(4, 4, 1), filters=2, blocks=2)
+        learner = MAML(base, inner_steps=1, meta_gradient=meta_gradient)
+        learner.compile(keras.optimizers.SGD(1.0))
+        draw = np.random.default_rng(0).normal
+        x = {
+            "support_inputs": tf.constant(draw(size=(3, 4, 4, 4, 1))),
+            "support_targets": tf.constant([[0, 1, 0, 1]] * 3),
+            "query_inputs": tf.constant(draw(size=(3, 2, 4, 4, 1))),
+        }
+        y = tf.constant([[0, 1]] * 3)
+        learner.build_from_episode(x)
+        function = tf.function(
+            lambda: learner.compute_meta_gradients(x, y, None)[2], jit_compile=jit
+        )
+        # Together: a bias before a normalisation has a gradient of zero but for noise.
+        return np.concatenate([g.numpy().ravel() for g in function()])
+
+    reference = found("exact_unrolled", jit=False)
+    assert np.abs(reference).max() > 1e-3
+    assert_equal([found("exact_recursive", jit=True)], [reference])
