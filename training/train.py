@@ -50,7 +50,7 @@ from maml_tf.learners import (
 )
 from training.files import load_model, write_aside
 from training.running import run_script
-from training.settings import FLAGS, encoded_splits, shape_of_tasks
+from training.settings import FLAGS, TASK_FLAGS, encoded_splits, shape_of_tasks
 
 UPDATE_RULES = {
     "gradient_descent": GradientDescent,
@@ -195,12 +195,7 @@ def check_flags() -> None:
 
 def run_config() -> dict:
     names = (
-        "corpus",
-        "class_split",
-        "ways",
-        "shots",
-        "queries",
-        "seed",
+        *TASK_FLAGS,
         "learner",
         "base_learner",
         "tasks_per_batch",

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from maml_tf.episodes import EncodedCorpus, episode_dataset
-from maml_tf.evaluation.features import drawn_rows, embed_corpus
+from maml_tf.evaluation.features import embed_once
 from maml_tf.learners import MetaLearner, PrototypicalNetwork
 
 
@@ -83,24 +83,20 @@ def episode_accuracies(
     array([1., 1., 1.])
     """
 
-    def draw(data, tasks):
+    def draw(data):
         return episode_dataset(
             data,
             ways=ways,
             shots=shots,
             queries=queries,
-            tasks_per_batch=tasks,
+            tasks_per_batch=tasks_per_batch,
             seed=seed,
-            steps=-(-episodes // tasks),
+            steps=-(-episodes // tasks_per_batch),
             drop_small_classes=True,
         )
 
-    batches = draw(encoded, tasks_per_batch)
-    learner.build_from_episode(next(iter(batches))[0])
-    if (parts := learner.over_features()) is not None:
-        encoder, learner = parts
-        needed = drawn_rows(encoded, lambda data: draw(data, tasks_per_batch))
-        batches = draw(embed_corpus(encoder, encoded, rows=needed), tasks_per_batch)
+    learner.build_from_episode(next(iter(draw(encoded)))[0])
+    learner, encoded = embed_once(learner, encoded, draw)
 
     @tf.function(autograph=False, reduce_retracing=True)
     def answer(x):
@@ -113,7 +109,7 @@ def episode_accuracies(
 
     bar = keras.utils.Progbar(episodes, unit_name="episode", verbose=int(progress))
     shares: list[np.ndarray] = []
-    for x, y in batches:
+    for x, y in draw(encoded):
         guesses = np.argmax(answer(x), axis=-1)
         shares.append((guesses == np.asarray(y)).mean(axis=-1))
         bar.update(min(len(shares) * tasks_per_batch, episodes))

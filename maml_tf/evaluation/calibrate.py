@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from maml_tf.episodes import EncodedCorpus, EpisodeSampler, episode_dataset
 from maml_tf.evaluation.calibration import Calibration, fit_calibration
-from maml_tf.evaluation.features import drawn_rows, embed_corpus
+from maml_tf.evaluation.features import embed_once
 from maml_tf.learners import MetaLearner
 
 
@@ -65,9 +65,7 @@ def calibrate_learner(
         )
 
     learner.build_from_episode(_taught(next(iter(draw(encoded)))[0], ways))
-    if (parts := learner.over_features()) is not None:
-        encoder, learner = parts
-        encoded = embed_corpus(encoder, encoded, rows=drawn_rows(encoded, draw))
+    learner, encoded = embed_once(learner, encoded, draw)
     answer = tf.function(
         lambda x: learner(x, training=False), autograph=False, reduce_retracing=True
     )

@@ -9,11 +9,31 @@ import tensorflow as tf
 
 from maml_tf.episodes import EncodedCorpus
 from maml_tf.episodes.dataset import bucket_for
+from maml_tf.learners import MetaLearner
+
+Draw = Callable[[EncodedCorpus], Iterable]
 
 
-def drawn_rows(
-    encoded: EncodedCorpus, draw: Callable[[EncodedCorpus], Iterable]
-) -> np.ndarray:
+def embed_once(
+    learner: MetaLearner, encoded: EncodedCorpus, draw: Draw
+) -> tuple[MetaLearner, EncodedCorpus]:
+    """The learner over vectors and the corpus' vectors, if adapting allows for that.
+
+    Where adaptation changes the encoder, both come back as they are.
+
+    Args:
+        learner: a built learner.
+        encoded: the corpus; only what `draw` takes of it is embedded.
+        draw: see `drawn_rows`.
+    """
+    if (parts := learner.over_features()) is None:
+        return learner, encoded
+    encoder, over_vectors = parts
+    rows = drawn_rows(encoded, draw)
+    return over_vectors, embed_corpus(encoder, encoded, rows=rows)
+
+
+def drawn_rows(encoded: EncodedCorpus, draw: Draw) -> np.ndarray:
     """The numbers of the examples that occur in the episodes of `draw`.
 
     Args:

@@ -7,7 +7,9 @@ import tensorflow as tf
 from maml_tf.learners import MetaLearner
 
 
-def predict_without_transduction(learner: MetaLearner, x: dict[str, Any]) -> tf.Tensor:
+def predict_without_transduction(
+    learner: MetaLearner, x: dict[str, Any], **adapt_options: Any
+) -> tf.Tensor:
     """Query predictions that no other query has a part in.
 
     A base learner that normalises by the current batch lets the queries of a task see
@@ -17,6 +19,7 @@ def predict_without_transduction(learner: MetaLearner, x: dict[str, Any]) -> tf.
     Args:
         learner: any learner whose base learner takes tensors.
         x: a batch of tasks; see `MetaLearner`.
+        **adapt_options: for the learner's `adapt`, such as `steps`.
 
     Returns:
         Predictions `[tasks, query, ...]`.
@@ -34,11 +37,15 @@ def predict_without_transduction(learner: MetaLearner, x: dict[str, Any]) -> tf.
     """
     support = tf.convert_to_tensor(x["support_inputs"])
     queries = tf.convert_to_tensor(x["query_inputs"])
-    fast = learner.adapt(support, x["support_targets"])
-    predictions = [
-        learner.predict_adapted(
-            fast, tf.concat([support, queries[:, place : place + 1]], axis=1)
-        )[:, -1]
-        for place in range(queries.shape[1])
-    ]
-    return tf.stack(predictions, axis=1)
+    fast = learner.adapt(support, x["support_targets"], **adapt_options)
+
+    def predict(place):
+        inputs = tf.concat([support, queries[:, place, tf.newaxis]], axis=1)
+        return learner.predict_adapted(fast, inputs)[:, -1]
+
+    # A loop, for a hundred queries traced one by one would take minutes to start.
+    first = predict(0)
+    rest = tf.range(1, tf.shape(queries)[1])
+    others = tf.map_fn(predict, rest, fn_output_signature=first.dtype)
+    predictions = tf.concat([first[tf.newaxis], others], axis=0)
+    return tf.einsum("qt...->tq...", predictions)

@@ -9,6 +9,9 @@ import tensorflow as tf
 
 from maml_tf.base_learners import TextEncoder
 
+# Texts at once; a five-way five-shot support set is one batch.
+BATCH = 32
+
 
 def tokens_of(encoder: TextEncoder, texts: list[str]) -> dict[str, tf.Tensor]:
     """Token tensors, cropped to the longest of these texts."""
@@ -18,8 +21,17 @@ def tokens_of(encoder: TextEncoder, texts: list[str]) -> dict[str, tf.Tensor]:
 
 
 def embed_texts(encoder: TextEncoder, texts: list[str]) -> np.ndarray:
-    """The encoder's vectors `[texts, dim]` of strings."""
-    return _graph_of(encoder)(tokens_of(encoder, texts)).numpy()
+    """The encoder's vectors `[texts, dim]` of strings.
+
+    Many texts go through it in batches of about equal lengths: one batch of all would
+    be padded to the longest, and too large for a processor's cache.
+    """
+    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+    parts = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
+    encode = _graph_of(encoder)
+    pieces = [encode(tokens_of(encoder, [texts[i] for i in part])) for part in parts]
+    vectors = np.concatenate(pieces)
+    return vectors[np.argsort(order)]
 
 
 @functools.cache
