@@ -2,6 +2,7 @@
 
     python -m training.benchmark --results=results/benchmark.json
     python -m training.benchmark --workloads=W1,W4 --contenders=ours,torch_loop
+                                      # other workloads' rows in the file stay
     python -m training.benchmark --toy              # a minute, to see that it works
     python -m training.benchmark --table            # print results as Markdown
 
@@ -113,6 +114,8 @@ def run_all(path: Path) -> None:
     rate = MachineRate()
     rate.measure()
     rows, notes, timed = [], [], []
+    kept_rows = others(path)
+    kept_notes = others(notes_path(path), "measurements")
     for name in FLAGS.workloads:
         for inner_steps in find(name, FLAGS.toy).inner_steps:
             label = f"{name}, K={inner_steps}"
@@ -139,6 +142,7 @@ def run_all(path: Path) -> None:
                     "workload": name,
                     "inner_steps": inner_steps,
                     "matmul_flops": flops,
+                    "matmul_flops_per_second": rate.flops_per_second,
                     "loss_deviation": deviations,
                     "seconds": {k: v["seconds"] for k, v in timings.items()},
                     "unavailable": missing,
@@ -160,13 +164,13 @@ def run_all(path: Path) -> None:
                 )
                 for workload, steps, contender, timing, count in timed
             ]
-            write_rows(rows, path)
-            write_notes(path, rate.flops_per_second, notes)
+            write_rows(kept_rows + rows, path)
+            write_notes(path, kept_notes + notes)
     progress("")
     print(table(rows))
     print(f"\nlarge matrix products: {rate.flops_per_second / 1e9:.0f} GFLOP/s")
     failed = report_notes(notes)
-    plot(rows, path.with_suffix(".png"))
+    plot(kept_rows + rows, path.with_suffix(".png"))
     print(f"wrote {path}, {notes_path(path)} and {path.with_suffix('.png')}")
     if failed:
         sys.exit(1)
@@ -176,11 +180,24 @@ def notes_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}_notes.json")
 
 
-def write_notes(path: Path, rate: float, notes: list[dict]) -> None:
+def others(path: Path, key: str | None = None) -> list[dict]:
+    """What an earlier run measured of workloads that this one leaves alone."""
+    if not path.is_file():
+        return []
+    try:
+        content = json.loads(path.read_text())
+        entries = content if key is None else content[key]
+        return [entry for entry in entries if entry["workload"] not in FLAGS.workloads]
+    except (ValueError, KeyError, TypeError) as error:
+        raise app.UsageError(
+            f"{path} exists and is no file of this script's; name another --results."
+        ) from error
+
+
+def write_notes(path: Path, notes: list[dict]) -> None:
     """What is no row: the machine, each round, how equal the work was, who is out."""
     content = {
         "machine": f"{os.cpu_count()} cores, {platform.processor()}",
-        "matmul_flops_per_second": rate,
         "measurements": notes,
     }
     text = json.dumps(content, indent=1) + "\n"
