@@ -9,11 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from maml_tf import MAML, MetaLearner, PrototypicalNetwork
+from maml_tf import MAML, MetaLearner, PrototypicalNetwork, Reptile
 from maml_tf.base_learners import create_conv_net
 from maml_tf.episodes.omniglot import image_episodes, read_omniglot
 from maml_tf.evaluation import mean_with_interval
 from maml_tf.evaluation.transduction import predict_without_transduction
+from maml_tf.learners import MAMLPlusPlus
 from training.reproduction.rows import Row
 
 FILTERS = 64
@@ -55,62 +56,108 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
             start_step=start,
         )
 
-    def evaluation(*settings: str, transductive: bool) -> Callable:
+    def evaluation(*settings: str, steps: int | None = None) -> Callable:
         return lambda learner: {
-            setting: _score(
-                learner, data("test"), setting, transductive, seed, episodes
-            )
+            setting: _score(learner, data("test"), setting, steps, seed, episodes)
             for setting in settings
         }
 
-    def prototypical() -> MetaLearner:
-        learner = PrototypicalNetwork(pooled_encoder(), scale=1 / 64)
-        learner.compile(_annealed_adam(2e-3, prototypical_steps), jit_compile=False)
-        return learner
+    def row(
+        name,
+        setting,
+        make,
+        steps,
+        published,
+        *,
+        tasks,
+        shots=None,
+        queries=5,
+        test_steps=3,
+    ):
+        """A learner whose net is for one number of classes."""
+        ways, test_shots = SETTINGS[setting]
+        steps, shots = meta_steps or steps, shots or test_shots
+        return Row(
+            f"{name}, {setting}",
+            lambda: make(ways, steps),
+            steps,
+            training(ways, shots, queries, tasks),
+            evaluation(setting, steps=test_steps),
+            {
+                "inner steps in test": test_steps,
+                "tasks": f"{tasks} of {ways} ways, {shots} shots, {queries} queries",
+                "normalisation": "statistics of the batch: transductive",
+            },
+            {setting: published},
+        )
 
-    def maml(ways: int, steps: int) -> Callable[[], MetaLearner]:
-        def make():
-            learner = MAML(
-                strided_net(ways),
-                inner_steps=1,
-                inner_learning_rate=0.4,
-                vectorized=False,
-            )
-            # XLA's convolutions are several times slower on a CPU.
-            learner.compile(_annealed_adam(1e-3, steps), jit_compile=False)
-            return learner
-
-        return make
+    def both(alone: float, together: float) -> dict[str, float]:
+        return {"accuracy": together, "accuracy_one_query_at_a_time": alone}
 
     prototypical_steps = meta_steps or 2000
-    maml_steps = meta_steps or 4000
+    one, five, twenty = SETTINGS
     return [
         Row(
             "ProtoNet",
-            prototypical,
+            lambda: _prototypical(prototypical_steps),
             prototypical_steps,
             training(20, 1, 5, 1),
-            evaluation(*SETTINGS, transductive=False),
+            evaluation(*SETTINGS),
             {
                 "tasks": "1 of 20 ways, 1 shot, 5 queries; the paper's have 60 ways",
                 "normalisation": "moving averages: no transduction",
             },
-            {"5-way 1-shot": 98.8, "5-way 5-shot": 99.7, "20-way 1-shot": 96.0},
+            {one: 98.8, five: 99.7, twenty: 96.0},
         ),
-        Row(
-            "MAML",
-            maml(5, maml_steps),
-            maml_steps,
-            training(5, 1, 5, 8),
-            evaluation("5-way 1-shot", transductive=True),
-            {
-                "tasks": "8 of 5 ways, 1 shot, 5 queries; the paper has 32 and 60000 "
-                "meta-steps",
-                "normalisation": "statistics of the batch: transductive",
-            },
-            {"5-way 1-shot": 98.7},
+        row("MAML", one, _maml, 4000, 98.7, tasks=8),
+        row("MAML", five, _maml, 2000, 99.9, tasks=4),
+        row("MAML", twenty, _maml, 2000, 95.8, tasks=4, queries=3),
+        row("MAML++", one, _maml_plus_plus, 1500, 99.47, tasks=4),
+        row(
+            *("Reptile", one, _reptile, 2000, both(95.39, 97.68)),
+            tasks=5,
+            shots=5,
+            queries=1,
+            test_steps=50,
         ),
     ]
+
+
+def _prototypical(steps: int) -> MetaLearner:
+    learner = PrototypicalNetwork(pooled_encoder(), scale=1 / 64)
+    learner.compile(_annealed_adam(2e-3, steps), jit_compile=False)
+    return learner
+
+
+def _maml(ways: int, steps: int) -> MetaLearner:
+    learner = MAML(
+        strided_net(ways), inner_steps=1, inner_learning_rate=0.4, vectorized=False
+    )
+    # XLA's convolutions are several times slower on a CPU.
+    learner.compile(_annealed_adam(1e-3, steps), jit_compile=False)
+    return learner
+
+
+def _maml_plus_plus(ways: int, steps: int) -> MetaLearner:
+    learner = MAMLPlusPlus(
+        strided_net(ways),
+        inner_steps=3,
+        inner_learning_rate=0.1,
+        multi_step_annealing=steps // 2,
+        vectorized=False,
+    )
+    optimizer = MAMLPlusPlus.cosine_adam(1e-3, meta_steps=steps)
+    learner.compile(optimizer, jit_compile=False)
+    return learner
+
+
+def _reptile(ways: int, steps: int) -> MetaLearner:
+    learner = Reptile(
+        strided_net(ways), inner_steps=5, inner_learning_rate=1e-3, vectorized=False
+    )
+    optimizer = Reptile.annealed_optimizer(1.0, meta_steps=steps)
+    learner.compile(optimizer, jit_compile=False)
+    return learner
 
 
 def _annealed_adam(rate: float, steps: int) -> keras.optimizers.Optimizer:
@@ -121,13 +168,14 @@ def _score(
     learner: MetaLearner,
     data: Any,
     setting: str,
-    transductive: bool,
+    steps: int | None,
     seed: int,
     episodes: int,
 ) -> dict[str, float]:
-    """Accuracy in per cent with its interval, after 3 inner steps where there are any.
+    """Accuracy in per cent with its interval.
 
-    With `transductive`, the same episodes are also run one query at a time.
+    With `steps`, that many inner steps are taken, and the same episodes are also run
+    one query at a time: learners with an inner loop normalise by the current batch.
     """
     ways, shots = SETTINGS[setting]
     batches = image_episodes(
@@ -139,16 +187,16 @@ def _score(
         seed=seed + 1,
         steps=-(-episodes // 2),
     )
-    steps = {"steps": 3} if isinstance(learner, MAML) else {}
+    options = {} if steps is None else {"steps": steps}
 
     def together(x):
-        fast = learner.adapt(x["support_inputs"], x["support_targets"], **steps)
+        fast = learner.adapt(x["support_inputs"], x["support_targets"], **options)
         return learner.predict_adapted(fast, x["query_inputs"])
 
     ways_to_predict = {"accuracy": together}
-    if transductive:
+    if steps is not None:
         ways_to_predict["accuracy_one_query_at_a_time"] = lambda x: (
-            predict_without_transduction(learner, x)
+            predict_without_transduction(learner, x, **options)
         )
     scores: dict[str, float] = {}
     for name, predict in ways_to_predict.items():
