@@ -143,6 +143,7 @@ def run_all(path: Path) -> None:
                     "inner_steps": inner_steps,
                     "matmul_flops": flops,
                     "matmul_flops_per_second": rate.flops_per_second,
+                    "losses": {k: v["losses"] for k, v in timings.items()},
                     "loss_deviation": deviations,
                     "seconds": {k: v["seconds"] for k, v in timings.items()},
                     "unavailable": missing,

@@ -29,6 +29,7 @@ from training.files import write_aside
 from training.intents.fold_learners import first_of_each
 from training.intents.intent_data import kept
 from training.intents.meta_training import PROJECTION, meta_train
+from training.intents.selection import keep_best_share
 from training.running import run_script
 from training.settings import FLAGS, TASK_FLAGS, encoded_splits
 
@@ -68,6 +69,7 @@ def main(argv: list[str]) -> None:
         )
     projected = ProjectedEncoder(encoder)
     projected.adapt(vectors["train"], labels["train"])
+    start = projected.projection.get_weights()
     seconds = meta_train(
         projected.projection,
         lambda rows: vectors["train"][rows],
@@ -75,6 +77,19 @@ def main(argv: list[str]) -> None:
         PROJECTION,
         folder / "projection.npz",
         templates=templates["train"],
+    )
+    share = keep_best_share(
+        projected.projection,
+        start,
+        vectors["validation"],
+        labels["validation"],
+        ways=FLAGS.ways,
+        shots=[FLAGS.shots],
+        queries=FLAGS.queries,
+        seed=FLAGS.seed,
+    )
+    print(
+        f"Kept {100 * share:.0f} % of the way from the closed form to the trained one."
     )
     write_aside(folder / "model.keras", make_network(projected).save)
     after = projected.projection(vectors["validation"]).numpy()

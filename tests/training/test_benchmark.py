@@ -39,7 +39,7 @@ def meta_gradient(name, workload, steps):
     loss = contender.step()
     new = contender.weights()
     return loss, {
-        path: (start[path] - new[path]) / workloads.META_LEARNING_RATE for path in new
+        path: (start[path] - new[path]) / workload.meta_learning_rate for path in new
     }
 
 

@@ -14,6 +14,7 @@ from maml_tf.base_learners.whitening import WithinClassWhitening
 from training.intents.adapting_time import adapt_milliseconds, embed_texts
 from training.intents.intent_data import IntentData, frozen_vectors, kept
 from training.intents.meta_training import MetaTrainingSettings, meta_train
+from training.intents.selection import keep_best_share
 
 TRAINED_TOKENS = 16
 MOST_PROJECTION_ROWS = 60
@@ -136,12 +137,26 @@ def fold_vectors(
         vectors = embed(rows, "training")
         head = make_projection(vectors, data.labels[rows])
         if learner.endswith("projection"):
+            start = head.get_weights()
             seconds += meta_train(
                 head,
                 lambda chosen: vectors[chosen],
                 data.labels[rows],
                 benchmark.projection,
                 folder / f"{learner}.npz",
+            )
+            known = data.rows_of(data.split(fold).validation.classes)
+            share = keep_best_share(
+                head,
+                start,
+                embed(known, "validation"),
+                data.labels[known],
+                ways=ways,
+                shots=shots,
+                seed=benchmark.projection.seed,
+            )
+            print(
+                f"  {100 * share:.0f} % of the way trained, by validation", flush=True
             )
         transform = lambda v: head(v).numpy()  # noqa: E731
     split = data.split(fold)

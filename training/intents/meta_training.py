@@ -20,7 +20,8 @@ class MetaTrainingSettings:
 
     Attributes:
         steps: meta-steps.
-        ways: classes in a training episode, at most; fewer where the fold has fewer.
+        ways: classes in a training episode, at most; fewer where the fold, or the
+            smallest group, has fewer that are large enough.
         examples_per_class: examples of each, every one the support in turn.
         learning_rate: peak of the cosine schedule, after a tenth of the steps.
         scale: starting factor on minus the squared distance.
@@ -69,7 +70,10 @@ def meta_train(
     numbers = np.unique(labels, return_inverse=True)[1]
     groups = np.zeros(len(numbers)) if groups is None else np.asarray(groups)
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    ways = min([settings.ways, *(len(np.unique(numbers[rows])) for rows in members)])
+    enough = [
+        np.bincount(numbers[rows]) >= settings.examples_per_class for rows in members
+    ]
+    ways = min([settings.ways, *(int(each.sum()) for each in enough)])
     samplers = [
         EpisodeSampler(
             numbers[rows],
@@ -147,8 +151,10 @@ def _restore(learner, path: Path, described: str) -> tuple[int, float]:
     if not path.is_file():
         return 0, 0.0
     with np.load(path) as held:
-        if str(held["described"]) != described:
+        state = _state(learner)
+        shapes = [held[name].shape for name in held.files if name.startswith("v")]
+        if str(held["described"]) != described or shapes != [v.shape for v in state]:
             return 0, 0.0
-        for i, variable in enumerate(_state(learner)):
+        for i, variable in enumerate(state):
             variable.assign(held[f"v{i}"])
         return int(held["step"]), float(held["seconds"])

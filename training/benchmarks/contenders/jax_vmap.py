@@ -109,7 +109,7 @@ class JaxVmap:
             return jax.vmap(task)(x, y).mean()
 
         loss, gradients = jax.value_and_grad(mean_loss)(learned)
-        rate = workloads.META_LEARNING_RATE
+        rate = self.workload.meta_learning_rate
         return jax.tree.map(lambda w, g: w - rate * g, learned, gradients), loss
 
     def _task_loss(self, weights, x, y):

@@ -57,7 +57,7 @@ def create_learner(
         **options,
     )
     learner.compile(
-        keras.optimizers.SGD(workloads.META_LEARNING_RATE),
+        keras.optimizers.SGD(workload.meta_learning_rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=jit_compile,
     )

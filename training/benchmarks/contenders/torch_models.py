@@ -248,7 +248,7 @@ class TorchContender:
         self.next_batch()
         self.rate = workload.inner_learning_rate
         learned = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.SGD(learned, workloads.META_LEARNING_RATE)
+        self.optimizer = torch.optim.SGD(learned, workload.meta_learning_rate)
         # ANIL encodes once and adapts the head on the features, as learn2learn does.
         self.head_only = workload.fast == "head"
 

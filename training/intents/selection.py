@@ -1,0 +1,80 @@
+"""How far to go from the closed form to the trained projection, by validation classes.
+
+On few training texts meta-training overfits, and the closed form that it starts from is
+the better projection; on many the trained one is. Validation episodes tell.
+"""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from maml_tf.evaluation.vector_episodes import vector_episode_accuracies
+
+SHARES = (0.0, 0.5, 1.0)
+EPISODES = 300
+
+
+def keep_best_share(
+    head: keras.Model,
+    start: list[np.ndarray],
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    *,
+    ways: int,
+    shots: Sequence[int],
+    queries: int = 5,
+    seed: int = 0,
+) -> float:
+    """Sets the weights of `head` to the best point between `start` and where they are.
+
+    Args:
+        head: trained; from vectors to vectors.
+        start: its weights before training.
+        vectors: `[texts, dim]` of validation classes.
+        labels: the class of each.
+        ways, queries, seed: of the episodes; fewer ways where fewer classes are large
+            enough.
+        shots: numbers of examples; what is compared is the mean over them.
+
+    Returns:
+        The share of the way that was kept: 0 for the start, 1 for the trained weights,
+        which also stay where no two classes are large enough to choose by.
+
+    Example:
+
+    >>> layer = keras.layers.Dense(2, use_bias=False)
+    >>> head = keras.Sequential([keras.Input((2,)), layer])
+    >>> start = [np.eye(2, dtype="float32")]
+    >>> layer.set_weights([np.ones((2, 2), "float32")])  # tells nothing apart
+    >>> corners = np.repeat(np.eye(2, dtype="float32"), 3, axis=0)
+    >>> keep_best_share(head, start, corners, np.repeat(["a", "b"], 3), ways=2,
+    ...                 shots=[1], queries=2)
+    0.0
+    """
+    sizes = np.unique(labels, return_counts=True)[1]
+    ways = min(ways, int((sizes >= max(shots) + queries).sum()))
+    if ways < 2:
+        return 1.0
+    trained = head.get_weights()
+    scores = []
+    for share in SHARES:
+        _go(head, start, trained, share)
+        moved = head(vectors).numpy()
+        shape = {"ways": ways, "queries": queries, "seed": seed, "episodes": EPISODES}
+        each = [
+            vector_episode_accuracies(moved, labels, shots=number, **shape).mean()
+            for number in shots
+        ]
+        scores.append(np.mean(each))
+    best = SHARES[int(np.argmax(scores))]
+    _go(head, start, trained, best)
+    return best
+
+
+def _go(
+    head: keras.Model, start: list[np.ndarray], end: list[np.ndarray], share: float
+) -> None:
+    head.set_weights(
+        [(1 - share) * a + share * b for a, b in zip(start, end, strict=True)]
+    )
