@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -173,3 +174,9 @@ def test_table_from_a_file_and_flags_that_do_not_fit(tmp_path):
     assert done.stdout.strip() == table(ROWS)
     done = run("benchmark", "--workloads=W1,W9")
     assert done.returncode != 0 and "does not know W9" in done.stdout + done.stderr
+
+
+def test_the_table_of_the_readme_is_that_of_the_results():
+    root = Path(__file__).parents[2]
+    rows = json.loads((root / "results" / "benchmark.json").read_text())
+    assert table(rows) in (root / "README.md").read_text()

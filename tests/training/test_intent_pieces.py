@@ -112,3 +112,14 @@ def test_measures_of_a_bot_by_hand():
 @pytest.fixture(autouse=True)
 def _quiet():
     keras.utils.set_random_seed(0)
+
+
+def test_a_checkpoint_of_another_model_is_not_taken_up(tmp_path):
+    path = tmp_path / "head.npz"
+    train(path, 2)
+    vectors, labels = classes(dim=6)
+    settings = MetaTrainingSettings(2, ways=4, checkpoint_every=2)
+    head = make_projection(vectors, labels)
+    before = head.get_weights()[1]
+    meta_train(head, lambda rows: vectors[rows], labels, settings, path)
+    assert np.abs(head.get_weights()[1] - before).max() > 1e-5
