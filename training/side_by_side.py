@@ -73,10 +73,16 @@ def main(argv: list[str]) -> None:
     bots = {name: makers[name]() for name in FLAGS.methods}
     test = data.rows_of(data.split(FLAGS.fold).test.classes)
     numbers = np.unique(data.labels[test], return_inverse=True)[1]
-    found: list[dict] = []
     path = Path(FLAGS.results)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for shots in map(int, FLAGS.shots):
+    all_shots = list(map(int, FLAGS.shots))
+    # Rows of other runs, which this one leaves alone.
+    found = [
+        row
+        for row in (json.loads(path.read_text()) if path.exists() else [])
+        if row["dataset"] != data.name or row["shots"] not in all_shots
+    ]
+    for shots in all_shots:
         sampler = EpisodeSampler(numbers, ways=5, shots=shots, queries=5, seed=11)
         held: dict[str, list] = {name: [] for name in bots}
         for task in range(FLAGS.tasks):

@@ -91,9 +91,6 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
             {setting: published},
         )
 
-    def both(alone: float, together: float) -> dict[str, float]:
-        return {"accuracy": together, "accuracy_one_query_at_a_time": alone}
-
     prototypical_steps = meta_steps or 2000
     one, five, twenty = SETTINGS
     return [
@@ -114,7 +111,11 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
         row("MAML", twenty, _maml, 2000, 95.8, tasks=4, queries=3),
         row("MAML++", one, _maml_plus_plus, 1500, 99.47, tasks=4),
         row(
-            *("Reptile", one, _reptile, 2000, both(95.39, 97.68)),
+            "Reptile",
+            one,
+            _reptile,
+            2000,
+            {"accuracy": 97.68, "accuracy_one_query_at_a_time": 95.39},
             tasks=5,
             shots=5,
             queries=1,
@@ -133,7 +134,7 @@ def _maml(ways: int, steps: int) -> MetaLearner:
     learner = MAML(
         strided_net(ways), inner_steps=1, inner_learning_rate=0.4, vectorized=False
     )
-    # XLA's convolutions are several times slower on a CPU.
+    # Keras' convolutions are several times slower under XLA on a CPU.
     learner.compile(_annealed_adam(1e-3, steps), jit_compile=False)
     return learner
 
