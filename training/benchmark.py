@@ -24,7 +24,7 @@ from training.benchmarks.contenders import CONTENDERS
 from training.benchmarks.results import make_row, plot, table, write_rows
 from training.benchmarks.timing import measure
 from training.benchmarks.workloads import WORKLOADS, find
-from training.files import write_aside
+from training.files import read_json, write_aside
 from training.running import run_script
 
 FLAGS = flags.FLAGS
@@ -183,13 +183,11 @@ def notes_path(path: Path) -> Path:
 
 def others(path: Path, key: str | None = None) -> list[dict]:
     """What an earlier run measured of workloads that this one leaves alone."""
-    if not path.is_file():
-        return []
+    content = read_json(path, missing=[] if key is None else {key: []})
     try:
-        content = json.loads(path.read_text())
         entries = content if key is None else content[key]
         return [entry for entry in entries if entry["workload"] not in FLAGS.workloads]
-    except (ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise app.UsageError(
             f"{path} exists and is no file of this script's; name another --results."
         ) from error

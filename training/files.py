@@ -1,8 +1,10 @@
 """Files of a run, written so that a kill at any moment loses nothing."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 from absl import app
@@ -16,6 +18,18 @@ def write_aside(path: Path, write: Callable[[Path], object]) -> None:
     aside = path.with_name("aside-" + path.name)
     write(aside)
     os.replace(aside, path)
+
+
+def read_json(path: Path, missing: Any) -> Any:
+    """What an earlier run wrote, or `missing` where there is no such file."""
+    if not path.is_file():
+        return missing
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise app.UsageError(
+            f"{path} exists and is no JSON; move it away or name another file."
+        ) from error
 
 
 def load_model(path: Path) -> MetaLearner:

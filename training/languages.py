@@ -43,6 +43,7 @@ flags.DEFINE_integer("episodes", 300, "Test tasks a language.", lower_bound=2)
 flags.DEFINE_string("results", "results/languages.json", "The JSON file to write.")
 flags.DEFINE_string("work_dir", "runs/languages", "Checkpoints.")
 LENGTH = 48
+SPELLER = "scratch:num_layers=2,hidden_dim=64,num_heads=2,intermediate_dim=128"
 FROM_SCRATCH, FROM_PRESET = 1e-3, 5e-5
 
 
@@ -89,13 +90,9 @@ def accuracies(vectors: np.ndarray, part: Corpus, shots: int) -> np.ndarray:
 
 
 def make_encoder(vocabulary: list[str]) -> keras.Model:
-    if FLAGS.base_learner:
-        return create_text_encoder(
-            FLAGS.base_learner, sequence_length=LENGTH, normalize=True, seed=0
-        )
     return create_text_encoder(
-        "scratch:num_layers=2,hidden_dim=64,num_heads=2,intermediate_dim=128",
-        vocabulary=vocabulary,
+        FLAGS.base_learner or SPELLER,
+        vocabulary=None if FLAGS.base_learner else vocabulary,
         sequence_length=LENGTH,
         normalize=True,
         seed=0,

@@ -16,7 +16,7 @@ from absl import flags
 from maml_tf.base_learners.presets import directory_in_wheel
 from maml_tf.episodes import EpisodeSampler
 from maml_tf.evaluation import mean_with_interval
-from training.files import write_aside
+from training.files import read_json, write_aside
 from training.intents.fold_learners import Benchmark, first_of_each, make_projection
 from training.intents.intent_data import frozen_vectors, prepare
 from training.intents.meta_training import ENCODER, PROJECTION, meta_train
@@ -46,6 +46,8 @@ SLOW = ("fine_tuning", "setfit")
 
 
 def main(argv: list[str]) -> None:
+    path = Path(FLAGS.results)
+    earlier = read_json(path, missing=[])
     benchmark = Benchmark(
         f"wheel:{FLAGS.wheel}", 3, ENCODER, PROJECTION, Path(FLAGS.work_dir)
     )
@@ -73,13 +75,12 @@ def main(argv: list[str]) -> None:
     bots = {name: makers[name]() for name in FLAGS.methods}
     test = data.rows_of(data.split(FLAGS.fold).test.classes)
     numbers = np.unique(data.labels[test], return_inverse=True)[1]
-    path = Path(FLAGS.results)
     path.parent.mkdir(parents=True, exist_ok=True)
     all_shots = list(map(int, FLAGS.shots))
     # Rows of other runs, which this one leaves alone.
     found = [
         row
-        for row in (json.loads(path.read_text()) if path.exists() else [])
+        for row in earlier
         if row["dataset"] != data.name or row["shots"] not in all_shots
     ]
     for shots in all_shots:

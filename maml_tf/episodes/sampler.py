@@ -65,16 +65,10 @@ class EpisodeSampler:
         self.ways, self.shots = _range("ways", ways, 2), _range("shots", shots, 1)
         self.queries = _range("queries", queries, 1)[0]
         self.tasks, self.seed = tasks_per_batch, seed
-        labels = np.asarray(labels)
         needed = self.shots[1] + self.queries
         self.rows: list[np.ndarray] = []
         self.clusters: list[list[np.ndarray] | None] = []
-        for label in np.unique(labels):
-            rows = np.flatnonzero(labels == label)
-            clusters = None
-            if templates is not None:
-                marks = np.asarray(templates)[rows]
-                clusters = [rows[marks == mark] for mark in np.unique(marks)]
+        for label, rows, clusters in _by_class(labels, templates):
             if not _enough(rows, clusters, self.shots[1], self.queries):
                 if drop_small_classes:
                     continue
@@ -137,6 +131,37 @@ class EpisodeSampler:
                     for side, count in zip(sides, (shots, self.queries), strict=True)
                 )
         raise SamplingError("Templates could not be divided; use more of them.")
+
+
+def large_classes(
+    labels: Sequence[int] | np.ndarray,
+    *,
+    shots: int,
+    queries: int,
+    templates: np.ndarray | None = None,
+) -> int:
+    """How many classes have rows enough for a task; the rule of `EpisodeSampler`.
+
+    Example:
+
+    >>> large_classes([0, 0, 1, 1, 2], shots=1, queries=1)
+    2
+    """
+    return sum(
+        _enough(rows, clusters, shots, queries)
+        for _, rows, clusters in _by_class(labels, templates)
+    )
+
+
+def _by_class(labels, templates):
+    """Each label with its rows, and those by template where there are templates."""
+    labels = np.asarray(labels)
+    for label in np.unique(labels):
+        rows, clusters = np.flatnonzero(labels == label), None
+        if templates is not None:
+            marks = np.asarray(templates)[rows]
+            clusters = [rows[marks == mark] for mark in np.unique(marks)]
+        yield label, rows, clusters
 
 
 def _enough(rows, clusters, shots: int, queries: int) -> bool:

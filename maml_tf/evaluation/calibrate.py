@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from maml_tf.episodes import EncodedCorpus, EpisodeSampler, episode_dataset
+from maml_tf.episodes import EncodedCorpus, episode_dataset
+from maml_tf.episodes.sampler import large_classes
 from maml_tf.evaluation.calibration import Calibration, fit_calibration
 from maml_tf.evaluation.features import embed_once
 from maml_tf.learners import MetaLearner
@@ -52,7 +53,10 @@ def calibrate_learner(
     True
     """
     shape = {"ways": ways, "shots": shots, "queries": queries}
-    shape["ways"] += _has_class_to_spare(encoded, **shape)
+    large = large_classes(
+        encoded.labels, shots=shots, queries=queries, templates=encoded.templates
+    )
+    shape["ways"] += large > ways
 
     def draw(data: EncodedCorpus):
         return episode_dataset(
@@ -77,13 +81,6 @@ def calibrate_learner(
     known = labels < ways
     outside = None if known.all() else logits[~known]
     return fit_calibration(logits[known], labels[known], outside)
-
-
-def _has_class_to_spare(encoded: EncodedCorpus, **shape: int) -> bool:
-    sampler = EpisodeSampler(
-        encoded.labels, templates=encoded.templates, drop_small_classes=True, **shape
-    )
-    return len(sampler.rows) > shape["ways"]
 
 
 def _taught(x: dict[str, Any], ways: int) -> dict[str, Any]:

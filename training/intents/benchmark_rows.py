@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from maml_tf.evaluation import mean_with_interval
-from training.files import write_aside
+from training.files import read_json, write_aside
 
 Row = dict[str, str | float | int]
 KEY = ("dataset", "regime", "learner", "shots")
@@ -68,10 +68,7 @@ def write_rows(rows: Iterable[Row], path: Path) -> None:
 
 def read_rows(path: Path) -> list[Row]:
     """The rows of single folds in a results file; none where it does not exist."""
-    if not path.is_file():
-        return []
-    rows = json.loads(path.read_text(encoding="utf-8"))
-    return [row for row in rows if row["fold"] != "mean"]
+    return [row for row in read_json(path, missing=[]) if row["fold"] != "mean"]
 
 
 def markdown_table(rows: Iterable[Row]) -> str:

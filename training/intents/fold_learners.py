@@ -131,6 +131,11 @@ def fold_vectors(
         def embed(rows: np.ndarray, name: str) -> np.ndarray:
             return frozen[rows]
 
+    split = data.split(fold)
+    judged, labels = {}, {}
+    for name in ("validation", "test"):
+        rows = data.rows_of(getattr(split, name).classes)
+        judged[name], labels[name] = embed(rows, name), data.labels[rows]
     transform: Callable = np.asarray
     if learner.endswith(("whitened", "projection")):
         rows = first_of_each(training, data.labels[training])
@@ -145,12 +150,11 @@ def fold_vectors(
                 benchmark.projection,
                 folder / f"{learner}.npz",
             )
-            known = data.rows_of(data.split(fold).validation.classes)
             share = keep_best_share(
                 head,
                 start,
-                embed(known, "validation"),
-                data.labels[known],
+                judged["validation"],
+                labels["validation"],
                 ways=ways,
                 shots=shots,
                 seed=benchmark.projection.seed,
@@ -159,12 +163,6 @@ def fold_vectors(
                 f"  {100 * share:.0f} % of the way trained, by validation", flush=True
             )
         transform = lambda v: head(v).numpy()  # noqa: E731
-    split = data.split(fold)
-    parts = {}
-    for name in ("validation", "test"):
-        rows = data.rows_of(getattr(split, name).classes)
-        parts[name] = transform(embed(rows, name))
-        parts[f"{name}_labels"] = data.labels[rows]
     classes = (*split.validation.classes, *split.test.classes)
     named = transform(embed_texts(upper.encoder, [readable(c) for c in classes]))
     texts = [data.corpus.texts[row] for row in data.rows_of(split.test.classes)]
@@ -172,7 +170,10 @@ def fold_vectors(
         k: benchmark.adapt_milliseconds(texts, (data.name, k, ways)) for k in shots
     }
     return FoldVectors(
-        **parts,
+        validation=transform(judged["validation"]),
+        validation_labels=labels["validation"],
+        test=transform(judged["test"]),
+        test_labels=labels["test"],
         names=dict(zip(classes, named, strict=True)),
         train_seconds=seconds,
         adapt_milliseconds=times,

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from maml_tf.episodes import EpisodeSampler
+from maml_tf.episodes.sampler import large_classes
 from maml_tf.learners.rotating_prototypical import RotatingPrototypicalNetwork
 from training.files import write_aside
 
@@ -70,21 +71,23 @@ def meta_train(
     numbers = np.unique(labels, return_inverse=True)[1]
     groups = np.zeros(len(numbers)) if groups is None else np.asarray(groups)
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    enough = [
-        np.bincount(numbers[rows]) >= settings.examples_per_class for rows in members
+    shape = {"shots": 1, "queries": settings.examples_per_class - 1}
+    drawn_from = [
+        (numbers[rows], None if templates is None else templates[rows])
+        for rows in members
     ]
-    ways = min([settings.ways, *(int(each.sum()) for each in enough)])
+    large = [large_classes(n, templates=t, **shape) for n, t in drawn_from]
+    ways = min(settings.ways, *large)
     samplers = [
         EpisodeSampler(
-            numbers[rows],
+            n,
             ways=ways,
-            shots=1,
-            queries=settings.examples_per_class - 1,
             seed=settings.seed,
-            templates=None if templates is None else templates[rows],
+            templates=t,
             drop_small_classes=True,
+            **shape,
         )
-        for rows in members
+        for n, t in drawn_from
     ]
     learner = _make_learner(base_learner, ways, settings)
     described = repr((asdict(settings), numbers.tolist()))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from maml_tf.episodes.sampler import large_classes
 from maml_tf.evaluation.vector_episodes import vector_episode_accuracies
 
 SHARES = (0.0, 0.5, 1.0)
@@ -52,8 +53,7 @@ def keep_best_share(
     ...                 shots=[1], queries=2)
     0.0
     """
-    sizes = np.unique(labels, return_counts=True)[1]
-    ways = min(ways, int((sizes >= max(shots) + queries).sum()))
+    ways = min(ways, large_classes(labels, shots=max(shots), queries=queries))
     if ways < 2:
         return 1.0
     trained = head.get_weights()
