@@ -4,7 +4,8 @@
     python -m training.reproduce --table=omniglot --data_dir=../shared/data/omniglot
 
 Writes results/reproduce_TABLE.json and .md (and pictures). A killed run goes on where
-it was: rows that are done are read, the one that was training resumes.
+it was: rows that are done are read, the one that was training resumes. Rows in the
+results that `--rows` leaves out stay there.
 """
 
 import importlib
@@ -13,8 +14,12 @@ from pathlib import Path
 
 from absl import app, flags
 
-from training.files import write_aside
-from training.reproduction.report import markdown_table, without_infinities
+from training.files import read_json, write_aside
+from training.reproduction.report import (
+    markdown_table,
+    with_earlier_rows,
+    without_infinities,
+)
 from training.reproduction.rows import run_row
 from training.running import run_script
 
@@ -40,12 +45,13 @@ def main(argv: list[str]) -> None:
             f"--rows names {', '.join(unknown)}, but {FLAGS.table} has "
             f"{', '.join(names)}."
         )
-    work = Path(FLAGS.work_dir) / FLAGS.table
+    work, output = Path(FLAGS.work_dir) / FLAGS.table, Path(FLAGS.output_dir)
+    earlier = read_json(output / f"reproduce_{FLAGS.table}.json", missing={})
     results = []
     for row in rows:
         if not FLAGS.rows or row.name in FLAGS.rows:
             results.append(run_row(row, work, seed=FLAGS.seed))
-    output = Path(FLAGS.output_dir)
+    results = with_earlier_rows(results, earlier, names, FLAGS.episodes)
     output.mkdir(parents=True, exist_ok=True)
     command = f"python -m training.reproduce --table={FLAGS.table}"
     report = {"command": command, "episodes": FLAGS.episodes, "rows": results}

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from absl import app
+from absl import app, flags
 
 
 def run_script(main: Callable[[list[str]], None]) -> None:
@@ -20,7 +20,16 @@ def run_script(main: Callable[[list[str]], None]) -> None:
                 raise
             sys.exit(f"{Path(sys.argv[0]).stem}: {error}")
 
+    _show_all_flags_in_help()
     app.run(checked)
+
+
+def _show_all_flags_in_help() -> None:
+    """Lets --help tell of the flags, too, that a script shares with others."""
+    for module, shared in flags.FLAGS.flags_by_module_dict().items():
+        if module.startswith("training."):
+            for flag in shared:
+                flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
 
 def is_mistake(error: Exception) -> bool:

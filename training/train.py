@@ -114,6 +114,12 @@ flags.DEFINE_integer("validate_every", 50, "Steps between validations.", lower_b
 flags.DEFINE_integer("validation_episodes", 100, "Episodes of one.", lower_bound=2)
 flags.DEFINE_integer("sequence_length", 64, "Longest text in tokens.", lower_bound=4)
 flags.DEFINE_bool("jit_compile", False, "Compile the meta-step with XLA.")
+flags.DEFINE_enum(
+    "dtype_policy",
+    "float32",
+    ("float32", "mixed_bfloat16", "mixed_float16"),
+    "What layers compute in; weights stay float32. Mixed is for accelerators.",
+)
 flags.DEFINE_string("output_dir", None, "Where the run is written.", required=True)
 
 INNER_LOOP_FLAGS = (
@@ -206,6 +212,7 @@ def run_config() -> dict:
         "fast_weights",
         "meta_learning_rate",
         "sequence_length",
+        "dtype_policy",
         "validate_every",
         "validation_episodes",
     )
@@ -232,6 +239,7 @@ def main(argv: list[str]) -> None:
     folder, config = Path(FLAGS.output_dir), run_config()
     check_output_dir(folder, config)
     keras.utils.set_random_seed(FLAGS.seed)
+    keras.config.set_dtype_policy(FLAGS.dtype_policy)
     checkpoint = folder / "checkpoint.keras"
     resuming = checkpoint.exists()
     learner = load_model(checkpoint) if resuming else make_learner()

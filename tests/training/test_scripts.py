@@ -40,7 +40,8 @@ def corpus(tmp_path):
 def test_train_resume_and_evaluate(tmp_path, corpus, learner):
     kind = [f"--learner={learner}"]
     if learner == "maml":
-        kind.append("--inner_steps=1")  # each one more traces for seconds
+        # Each inner step more traces for seconds.
+        kind += ["--inner_steps=1", "--dtype_policy=mixed_bfloat16"]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     done = run("train", corpus, *kind, *TRAIN, f"--output_dir={whole}")
     assert done.returncode == 0, done.stderr[-2000:]
@@ -124,6 +125,12 @@ def compare_precisions(model_dir, corpus, results):
     sizes = [rows[name]["weight_bytes"] for name in ("int8", "bfloat16", "float32")]
     assert sizes == sorted(sizes)
     assert all(0 <= row["accuracy"] <= 1 for row in rows.values())
+
+
+def test_help_tells_of_the_flags_that_scripts_share():
+    shown = run("train", "--help").stdout
+    for flag in ("--corpus:", "--ways:", "--learner:", "--dtype_policy:"):
+        assert flag in shown
 
 
 def test_a_corpus_that_is_too_small_is_refused_in_one_sentence(tmp_path, corpus):

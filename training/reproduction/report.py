@@ -19,6 +19,31 @@ def without_infinities(nest: Any) -> Any:
     return None if isinstance(nest, float) and not math.isfinite(nest) else nest
 
 
+def with_earlier_rows(
+    found: list[dict[str, Any]],
+    earlier: dict[str, Any],
+    names: list[str],
+    episodes: int,
+) -> list[dict[str, Any]]:
+    """The rows of this run among those of the report that it replaces.
+
+    Args:
+        found: the rows that were run now; they take the place of older ones.
+        earlier: the older report, or an empty one.
+        names: all names of the table, in its order; other rows are dropped.
+        episodes: of this run; rows of a report with another number are dropped.
+
+    Example:
+
+    >>> earlier = {"episodes": 2, "rows": [{"name": "a"}, {"name": "b"}]}
+    >>> with_earlier_rows([{"name": "b", "new": True}], earlier, ["a", "b"], 2)
+    [{'name': 'a'}, {'name': 'b', 'new': True}]
+    """
+    kept = earlier.get("rows", []) if earlier.get("episodes") == episodes else []
+    by_name = {row["name"]: row for row in [*kept, *found]}
+    return [by_name[name] for name in names if name in by_name]
+
+
 def markdown_table(report: dict[str, Any]) -> str:
     """One line a row and setting: ours, published, budget; the command on top.
 
@@ -67,5 +92,5 @@ def markdown_table(report: dict[str, Any]) -> str:
                     f"| {row['name']} | {setting} | {words} | {ours} | {given} "
                     f"| {budget} |"
                 )
-                published, budget = "", budget
+                published = ""
     return "\n".join(lines)
