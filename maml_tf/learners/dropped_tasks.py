@@ -1,5 +1,6 @@
 """Tasks that broke: left out of the meta-gradient, counted, and not too many."""
 
+import math
 from typing import Any
 
 import keras
@@ -46,9 +47,10 @@ class DroppedTasks(keras.metrics.Metric):
         if float(self.share()) > largest_share:
             raise TrainingDivergedError(
                 f"{float(self.dropped):.0f} of {float(self.seen):.0f} tasks gave a NaN "
-                f"or infinite loss, more than largest_dropped_share={largest_share} "
-                "allows; lower the inner or the outer learning rate, clip the inner "
-                "gradients, or look for broken examples."
+                "or infinite loss or a gradient too large to square, more than "
+                f"largest_dropped_share={largest_share} allows; lower the inner or the "
+                "outer learning rate, clip the inner gradients, or look for broken "
+                "examples."
             )
 
 
@@ -78,11 +80,18 @@ def task_losses(loss: Any, y: Any, predictions: Any, sample_weight: Any) -> tf.T
     return tf.stack(values)
 
 
-def all_finite(gradients: list[Any]) -> tf.Tensor:
-    """Whether every number in the gradients is finite; a scalar."""
-    flags = [
-        tf.reduce_all(tf.math.is_finite(_values(g))) for g in gradients if g is not None
-    ]
+def all_usable(gradients: list[Any]) -> tf.Tensor:
+    """Whether every number in the gradients is finite, and its square too; a scalar.
+
+    Adam keeps a mean of squares. One that overflows makes it infinite, and NaN at the
+    step after, and every weight with it.
+
+    Example:
+
+    >>> [bool(all_usable([tf.constant([1.0, large])])) for large in (1e19, 1e20)]
+    [True, False]
+    """
+    flags = [_squares_are_finite(_values(g)) for g in gradients if g is not None]
     return tf.reduce_all(tf.stack(flags)) if flags else tf.constant(True)
 
 
@@ -99,6 +108,11 @@ def zero_unless(keep: tf.Tensor, gradients: list[Any]) -> list[Any]:
         return values
 
     return [choose(gradient) for gradient in gradients]
+
+
+def _squares_are_finite(values: tf.Tensor) -> tf.Tensor:
+    # NaN is not less than anything.
+    return tf.reduce_all(tf.abs(values) < math.sqrt(float(values.dtype.max)))
 
 
 def _values(gradient: Any) -> tf.Tensor:

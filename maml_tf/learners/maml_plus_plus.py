@@ -84,12 +84,17 @@ class MAMLPlusPlus(MAML):
 
     @staticmethod
     def cosine_adam(
-        learning_rate: float, meta_steps: int, least: float = 1e-5
+        learning_rate: float, meta_steps: int, least: float = 1e-5, **options: Any
     ) -> keras.optimizers.Adam:
-        """Adam whose rate falls along a cosine to `least` over all meta-steps."""
+        """Adam whose rate falls along a cosine to `least` over all meta-steps.
+
+        Other options are Adam's. `global_clipnorm` keeps a task whose inner loop runs
+        away, its loss still finite, from deciding the steps that follow.
+        """
         share = least / learning_rate
         schedule = keras.optimizers.schedules.CosineDecay
-        return keras.optimizers.Adam(schedule(learning_rate, meta_steps, alpha=share))
+        decay = schedule(learning_rate, meta_steps, alpha=share)
+        return keras.optimizers.Adam(decay, **options)
 
     def step_weights(self) -> tf.Tensor:
         """The weight of the query loss after each inner step, `[inner_steps]`."""

@@ -10,7 +10,7 @@ from maml_tf.inner_loop.task_gradients import finite_tasks, mask_tasks
 from maml_tf.learners.dropped_tasks import (
     DroppedTasks,
     StopWhenDiverged,
-    all_finite,
+    all_usable,
     task_losses,
     without_broken_inputs,
     zero_unless,
@@ -155,7 +155,7 @@ class MetaLearner(keras.Model):
         """Counts the broken tasks, and all of them if the gradient is broken too."""
         # Optimizers that scale the loss look for infinity themselves.
         if not isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
-            whole = all_finite(gradients)
+            whole = all_usable(gradients)
             gradients = zero_unless(whole, gradients)
             kept = kept & whole
         self.dropped_tasks.update_state(kept)

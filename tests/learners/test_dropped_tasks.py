@@ -115,3 +115,22 @@ def test_too_many_broken_tasks_stop_training():
 def test_a_bad_share_is_refused():
     with pytest.raises(ValueError, match="largest_dropped_share"):
         maml(largest_dropped_share=2)
+
+
+def test_a_gradient_too_large_for_adam_to_square_changes_nothing():
+    x, y = make_episodes(tasks=3)
+    learner = MAML(network(), inner_steps=1, inner_learning_rate=1e-30)
+    learner.compile(keras.optimizers.Adam(0.1), loss=squared)
+    learner.train_on_batch(x, y)
+    before = learner.get_weights()
+    top = learner.base_learner.get_layer("top")
+    kernel = top.kernel.numpy()
+    top.kernel.assign(kernel * 1e15)  # squared in the loss: finite, and so is its slope
+    with pytest.raises(TrainingDivergedError, match="3 of 3 tasks"):
+        learner.train_on_batch(x, y)
+    assert 1e25 < float(learner.evaluate(x, y, verbose=0)[0]) < np.inf
+    top.kernel.assign(kernel)
+    learner.train_on_batch(x, y)
+    after = learner.get_weights()
+    assert all(np.isfinite(weight).all() for weight in after)
+    assert any(np.any(a != b) for a, b in zip(after, before, strict=True))

@@ -14,7 +14,7 @@ from maml_tf.base_learners import create_conv_net
 from maml_tf.episodes.omniglot import image_episodes, read_omniglot
 from maml_tf.evaluation import mean_with_interval
 from maml_tf.evaluation.transduction import predict_without_transduction
-from maml_tf.learners import MAMLPlusPlus
+from maml_tf.learners import MAMLPlusPlus, MatchingNetwork, ProtoMAML
 from training.reproduction.rows import Row
 
 FILTERS = 64
@@ -99,27 +99,33 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
                 "tasks": f"{tasks} of {ways} ways, {shots} shots, {queries} queries",
                 "normalisation": "statistics of the batch: transductive",
             },
-            {setting: published},
+            {} if published is None else {setting: published},
         )
 
-    prototypical_steps = meta_steps or 2000
-    one, five, twenty = SETTINGS
-    return [
-        Row(
-            "ProtoNet",
-            lambda: _prototypical(prototypical_steps),
-            prototypical_steps,
+    def metric_row(name, learner, published, **options):
+        """A learner that compares embeddings, trained once for all settings."""
+        steps = meta_steps or 2000
+        return Row(
+            name,
+            lambda: _annealed(learner(pooled_encoder(), **options), 2e-3, steps),
+            steps,
             training(20, 1, 5, 1),
             evaluation(*SETTINGS),
             {
-                "tasks": "1 of 20 ways, 1 shot, 5 queries; the paper's have 60 ways",
+                "tasks": "1 of 20 ways, 1 shot, 5 queries",
                 "normalisation": "moving averages: no transduction",
             },
-            {one: 98.8, five: 99.7, twenty: 96.0},
-        ),
+            dict(zip(SETTINGS, published, strict=True)),
+        )
+
+    one, five, twenty = SETTINGS
+    return [
+        metric_row("ProtoNet", PrototypicalNetwork, (98.8, 99.7, 96.0), scale=1 / 64),
+        metric_row("MatchingNetwork", MatchingNetwork, (98.1, 98.9, 93.8), scale=10.0),
         row("MAML", one, _maml, 12000, 98.7, tasks=8, test_steps=1),
         row("MAML", five, _maml, 4000, 99.9, tasks=4, test_steps=1),
         row("MAML", twenty, _maml, 3000, 95.8, tasks=4, queries=3, test_steps=1),
+        row("ProtoMAML", one, _proto_maml, 2000, None, tasks=8, test_steps=1),
         row("MAML++", one, _maml_plus_plus, 1500, 99.47, tasks=4),
         row(
             "Reptile",
@@ -135,19 +141,18 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
     ]
 
 
-def _prototypical(steps: int) -> MetaLearner:
-    learner = PrototypicalNetwork(pooled_encoder(), scale=1 / 64)
-    learner.compile(_annealed_adam(2e-3, steps), jit_compile=False)
-    return learner
-
-
 def _maml(ways: int, steps: int) -> MetaLearner:
     learner = MAML(
         undecided_net(ways), inner_steps=1, inner_learning_rate=0.4, vectorized=False
     )
-    # Keras' convolutions are several times slower under XLA on a CPU.
-    learner.compile(_annealed_adam(2e-3, steps), jit_compile=False)
-    return learner
+    return _annealed(learner, 2e-3, steps)
+
+
+def _proto_maml(ways: int, steps: int) -> MetaLearner:
+    learner = ProtoMAML(
+        pooled_net(ways), inner_steps=1, inner_learning_rate=0.01, vectorized=False
+    )
+    return _annealed(learner, 1e-3, steps)
 
 
 def _maml_plus_plus(ways: int, steps: int) -> MetaLearner:
@@ -158,9 +163,7 @@ def _maml_plus_plus(ways: int, steps: int) -> MetaLearner:
         multi_step_annealing=steps // 2,
         vectorized=False,
     )
-    optimizer = MAMLPlusPlus.cosine_adam(1e-3, meta_steps=steps)
-    learner.compile(optimizer, jit_compile=False)
-    return learner
+    return _annealed(learner, 1e-3, steps)
 
 
 def _reptile(ways: int, steps: int) -> MetaLearner:
@@ -172,8 +175,11 @@ def _reptile(ways: int, steps: int) -> MetaLearner:
     return learner
 
 
-def _annealed_adam(rate: float, steps: int) -> keras.optimizers.Optimizer:
-    return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, steps))
+def _annealed(learner: MetaLearner, rate: float, steps: int) -> MetaLearner:
+    """Compiled with Adam whose rate falls along a cosine."""
+    # Keras' convolutions are several times slower under XLA on a CPU.
+    learner.compile(MAMLPlusPlus.cosine_adam(rate, meta_steps=steps), jit_compile=False)
+    return learner
 
 
 def _score(

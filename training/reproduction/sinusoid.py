@@ -13,15 +13,17 @@ from maml_tf.base_learners import create_multilayer_perceptron
 from maml_tf.episodes.regression import regression_episodes
 from maml_tf.evaluation import mean_with_interval
 from maml_tf.inner_loop import Adam, GradientDescent, LearnedOptimizer
-from maml_tf.learners import MAMLPlusPlus, MetaSGD
+from maml_tf.inner_loop.meta_gradients import Implicit
+from maml_tf.learners import ImplicitMAML, MAMLPlusPlus, MetaSGD
 from training.reproduction.rows import Row
 
 STEPS = (1, 5, 10)
 PUBLISHED = {1: 0.67, 5: 0.38, 10: 0.35}
 PRETRAINED = {1: 2.41, 5: 2.23, 10: 2.19}
-SGD_RATES = (0.001, 0.003, 0.01, 0.02, 0.05, 0.1)
-ADAM_RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
+SGD_RATES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1)
+ADAM_RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
 GRID = np.linspace(-5, 5, 101, dtype="float32")
+PANELS_A_LINE = 4
 TASKS, QUERIES, LOSS = 25, 10, "mean_squared_error"
 
 
@@ -59,24 +61,43 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
             steps,
         )
 
-    def multi_step(**options: Any) -> Callable[[int], MetaLearner]:
-        # The loss after every step, for all of 1, 5 and 10 are asked for.
-        return lambda steps: _compiled(
-            MAMLPlusPlus(
-                network(seed),
-                inner_steps=5,
-                inner_loss=LOSS,
-                multi_step_annealing=None,
-                **options,
-            ),
-            steps,
+    def learned_optimizer(steps: int) -> MetaLearner:
+        learner = MAMLPlusPlus(
+            network(seed),
+            inner_loss=LOSS,
+            update_rule=LearnedOptimizer(learning_rate=0.01),
+            # The loss after every step, for all of 1, 5 and 10 are asked for.
+            multi_step_annealing=None,
+            # Unrolled, an LSTM in 15 inner steps compiles for minutes.
+            meta_gradient="exact_recursive",
         )
+        return _compiled(learner, steps)
+
+    # Some early tasks of these two run away; unclipped, their gradients end training.
+    def first_order_maml(steps: int) -> MetaLearner:
+        learner = MAML(network(seed), first_order=True, inner_loss=LOSS)
+        return _compiled(learner, steps, global_clipnorm=10.0)
+
+    def maml_plus_plus(steps: int) -> MetaLearner:
+        learner = MAMLPlusPlus(
+            network(seed), inner_loss=LOSS, multi_step_annealing=steps // 2
+        )
+        return _compiled(learner, steps, global_clipnorm=10.0)
+
+    def implicit_maml(steps: int) -> MetaLearner:
+        # A stronger pull to the start, or a larger inner rate, learned less.
+        pull = Implicit(proximal=0.1)
+        learner = ImplicitMAML(network(seed), meta_gradient=pull, inner_loss=LOSS)
+        return _compiled(learner, steps)
 
     five = {"shots": 5}
     return [
         row("MAML, 1 step", maml(1), 60000, published=PUBLISHED, **five),
         row("MAML, 5 steps", maml(5), 20000, published=PUBLISHED, **five),
+        row("first-order MAML, 5 steps", first_order_maml, 20000, **five),
+        row("MAML++, 5 steps", maml_plus_plus, 20000, **five),
         row("ANIL", maml(5, fast_weights="head"), 20000, **five),
+        row("ImplicitMAML, 16 steps", implicit_maml, 20000, **five),
         row(
             "Meta-SGD",
             lambda steps: _compiled(
@@ -88,12 +109,8 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
         row("Reptile", lambda steps: _reptile(network(seed), steps), 20000, **five),
         row(
             "LearnedOptimizer",
-            multi_step(
-                update_rule=LearnedOptimizer(learning_rate=0.01),
-                # Unrolled, an LSTM in 15 inner steps compiles for minutes.
-                meta_gradient="exact_recursive",
-            ),
-            1000,
+            learned_optimizer,
+            10000,
             after=_beside_swept_optimizers,
             tasks=8,
             **five,
@@ -111,13 +128,18 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    lines = -(-len(results) // PANELS_A_LINE)
+    columns = min(len(results), PANELS_A_LINE)
     figure, panels = pyplot.subplots(
-        1, len(results), figsize=(3 * len(results), 3), sharey=True, squeeze=False
+        lines, columns, figsize=(3 * columns, 3 * lines), sharey=True, squeeze=False
     )
-    for panel, row in zip(panels[0], results, strict=True):
+    for panel in panels.flat[len(results) :]:
+        panel.set_axis_off()
+    for panel, row in zip(panels.flat, results, strict=False):
         fits = row["figures"]["fits"]
         for label, style in (("0", ":"), ("1", "--"), ("10", "-")):
-            panel.plot(GRID, fits[label], style, label=f"{label} steps")
+            plural = "" if label == "1" else "s"
+            panel.plot(GRID, fits[label], style, label=f"{label} step{plural}")
         panel.plot(fits["inputs"], fits["targets"], "k^", label="support set")
         panel.set_title(row["name"], fontsize=9)
     panels[0, 0].legend(fontsize=7)
@@ -142,9 +164,9 @@ def _fits(learner: MetaLearner, shots: int) -> dict[str, list[float]]:
     return fits
 
 
-def _compiled(learner: MetaLearner, steps: int) -> MetaLearner:
+def _compiled(learner: MetaLearner, steps: int, **options: Any) -> MetaLearner:
     learner.compile(
-        MAMLPlusPlus.cosine_adam(2e-3, meta_steps=steps),
+        MAMLPlusPlus.cosine_adam(2e-3, meta_steps=steps, **options),
         loss=LOSS,
         jit_compile=True,
         steps_per_execution=_executions(steps),
