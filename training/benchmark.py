@@ -196,11 +196,21 @@ def others(path: Path, key: str | None = None) -> list[dict]:
 def write_notes(path: Path, notes: list[dict]) -> None:
     """What is no row: the machine, each round, how equal the work was, who is out."""
     content = {
-        "machine": f"{os.cpu_count()} cores, {platform.processor()}",
+        "machine": f"{os.cpu_count()} cores, {processor_name()}",
         "measurements": notes,
     }
     text = json.dumps(content, indent=1) + "\n"
     write_aside(notes_path(path), lambda aside: aside.write_text(text))
+
+
+def processor_name() -> str:
+    """The processor's own name where the system tells it, else its family's."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.machine()
 
 
 def report_notes(notes: list[dict]) -> bool:

@@ -4,6 +4,7 @@ Interleaved: in every round each contender runs for about as long as the others,
 a time, so that a machine that slows down slows all of them down.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -77,14 +78,17 @@ class WorkerProcess:
 
     def run(self, steps: int) -> float:
         """Seconds a meta-step, over that many of them."""
-        print(steps, file=self._process.stdin, flush=True)
+        # A process that was killed, for want of memory say, has no answer either.
+        with contextlib.suppress(BrokenPipeError):
+            print(steps, file=self._process.stdin, flush=True)
         answer = self._answer()
         self.peak_memory_mb = answer["peak_memory_mb"]
         return answer["seconds"] / steps
 
     def close(self) -> None:
         """Ends the process and waits for it."""
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.wait()
 
     def _answer(self) -> dict:

@@ -122,9 +122,9 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
     return [
         metric_row("ProtoNet", PrototypicalNetwork, (98.8, 99.7, 96.0), scale=1 / 64),
         metric_row("MatchingNetwork", MatchingNetwork, (98.1, 98.9, 93.8), scale=10.0),
-        row("MAML", one, _maml, 12000, 98.7, tasks=8, test_steps=1),
-        row("MAML", five, _maml, 4000, 99.9, tasks=4, test_steps=1),
-        row("MAML", twenty, _maml, 3000, 95.8, tasks=4, queries=3, test_steps=1),
+        row("MAML", one, _maml, 12000, 98.7, tasks=8),
+        row("MAML", five, _maml, 4000, 99.9, tasks=4),
+        row("MAML", twenty, _maml, 3000, 95.8, tasks=4, queries=3),
         row("ProtoMAML", one, _proto_maml, 2000, None, tasks=8, test_steps=1),
         row("MAML++", one, _maml_plus_plus, 1500, 99.47, tasks=4),
         row(
