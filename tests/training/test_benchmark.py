@@ -15,7 +15,7 @@ from training.benchmarks.contenders import CONTENDERS, ours
 from training.benchmarks.matmul_flops import meta_step_flops
 from training.benchmarks.results import plot, table
 from training.benchmarks.stablehlo import CompiledStep, dump
-from training.benchmarks.timing import measure
+from training.benchmarks.timing import Unavailable, WorkerProcess, measure
 
 
 @pytest.mark.parametrize("name", workloads.WORKLOADS)
@@ -156,6 +156,15 @@ ROWS = [
     for workload, steps in (("W1", 5), ("W2", 10), ("W4", 5))
     for contender, speed in (("ours", 3.0), ("torch_loop", 2.0), ("jax", 1.0))
 ]
+
+
+def test_a_contender_that_is_killed_is_missing_and_ends_nothing():
+    worker = WorkerProcess("W4", 1, "ours", True, 1e9, 1e9)
+    worker._process.kill()  # as the kernel does when memory runs out
+    worker._process.wait()
+    with pytest.raises(Unavailable, match="code -9"):
+        worker.run(1)
+    worker.close()
 
 
 def test_table_and_plot(tmp_path):
