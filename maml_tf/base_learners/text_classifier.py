@@ -60,6 +60,8 @@ class TextClassifier(keras.Model):
         self.head = keras.layers.Dense(
             num_classes,
             kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
+            # Logits and their losses want all digits, in mixed precision too.
+            dtype=self.variable_dtype,
             name="head",
         )
         self.head.build((None, encoder.output_dim))
