@@ -49,6 +49,8 @@ class InnerLoop:
         meta_gradient: how gradients go through the steps; see
             `maml_tf.inner_loop.meta_gradients`.
         vectorized: run all tasks at once, or one after the other.
+        batch_size: how many examples of the support set a step sees at most; by
+            default all. See `maml_tf.inner_loop.problem.batch_rows`.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class InnerLoop:
         *,
         meta_gradient: str | MetaGradient = "exact",
         vectorized: bool = True,
+        batch_size: int | None = None,
     ) -> None:
         self.model = model
         self.fast_variables = fast_variables
@@ -67,6 +70,7 @@ class InnerLoop:
         self.rule = rule
         self.meta_gradient = get_meta_gradient(meta_gradient)
         self.vectorized = vectorized
+        self.batch_size = batch_size
         self.split = split_model(model, fast_variables)
         fast = {id(v) for v in fast_variables}
         self.constant_variables = [
@@ -178,6 +182,7 @@ class InnerLoop:
         seeds: tf.Tensor | None = None,
         per_task: bool = False,
         differentiable: bool = True,
+        every_step: bool = False,
     ) -> Tensors:
         """Fast weights `[tasks, ...]` after `steps` updates on each task's support set.
 
@@ -195,12 +200,15 @@ class InnerLoop:
             per_task: the starting weights have a task axis; each task has its own.
             differentiable: give gradients by `meta_gradient`; otherwise the steps run
                 in a plain `tf.while_loop`, for when no gradient is wanted.
+            every_step: give the weights after each of one or more steps, differentiable
+                ones, `[tasks, steps, ...]`.
         """
         keywords = {
             "steps": steps,
             "training": training,
             "per_task": per_task,
             "differentiable": differentiable,
+            "every_step": every_step,
         }
         return self._call(
             self._adapt, (fast, constants, inputs, targets, seeds), keywords
@@ -218,6 +226,7 @@ class InnerLoop:
         training,
         per_task,
         differentiable,
+        every_step,
     ):
         tasks = number_of_tasks(targets)
         if not per_task:
@@ -228,10 +237,12 @@ class InnerLoop:
         elements = {"targets": targets}
         if seeds is not None:
             elements["seed"] = seeds
-        problem = InnerProblem(self, constants, elements, steps, training)
+        problem = InnerProblem(
+            self, constants, elements, steps, training, every_step=every_step
+        )
         stacked = {"fast": fast, "state": problem.init(fast), "inputs": features}
         shared = [constants[place] for place in self.shared_places]
-        if not differentiable:
+        if not (differentiable or every_step):
             recursion = Recursion(problem, stacked, shared)
             weights, _, finite, _ = recursion.forward(stacked, recursion.whole)
             return mask_tasks(finite, weights, float("nan"))

@@ -33,6 +33,7 @@ class InnerProblem(NamedTuple):
         training: whether layers run in training mode.
         proximal: weight of half the squared distance to `elements["anchor"]`, which
             the objective then has beside the loss.
+        every_step: the weights after each step are asked for, not those after the last.
     """
 
     loop: "InnerLoop"
@@ -41,6 +42,7 @@ class InnerProblem(NamedTuple):
     steps: int
     training: bool
     proximal: float = 0.0
+    every_step: bool = False
 
     def init(self, fast: Tensors) -> Any:
         """The rule's state before the first step, `[tasks, ...]`."""
@@ -61,15 +63,21 @@ class InnerProblem(NamedTuple):
         seed = element.get("seed")
         if seed is not None:
             seed = seed + 1 + tf.cast(step, seed.dtype)
+        inputs, targets = element["inputs"], element["targets"]
+        if self.loop.batch_size is not None:
+            rows = batch_rows(tf.shape(targets)[0], self.loop.batch_size, step)
+            inputs, targets = tf.nest.map_structure(
+                lambda t: tf.gather(t, rows), (inputs, targets)
+            )
         predictions, _ = self.loop.run(
             self.loop.split.rest,
             weights,
             self.loop.replace_shared(self.constants, shared),
-            element["inputs"],
+            inputs,
             training=self.training,
             seed=seed,
         )
-        loss = tf.reduce_mean(self.loop.loss(element["targets"], predictions))
+        loss = tf.reduce_mean(self.loop.loss(targets, predictions))
         if self.proximal:
             for weight, anchor in zip(weights, element["anchor"], strict=True):
                 distance = tf.reduce_sum(tf.square(weight - anchor))
@@ -122,3 +130,20 @@ class InnerProblem(NamedTuple):
         elements = {**self.elements, **stacked, "fast": weights, "state": state}
         new, new_state, gradients, losses = self.map(task, elements)
         return new, new_state, Step(weights, state, gradients, losses)
+
+
+def batch_rows(examples: tf.Tensor, size: int, step: Any) -> tf.Tensor:
+    """Which examples a step sees, where it sees no more than `size` of them.
+
+    They are spaced evenly, so that examples sorted by class still come from all
+    classes; after `examples / size` steps all have been seen.
+
+    Example:
+
+    >>> [batch_rows(6, 3, step).numpy().tolist() for step in range(3)]
+    [[0, 2, 4], [1, 3, 5], [0, 2, 4]]
+    """
+    size = tf.minimum(size, examples)
+    batches = -(-examples // size)
+    places = step % batches + batches * tf.range(size)
+    return places * examples // (batches * size)

@@ -134,6 +134,7 @@ class MAML(MetaLearner):
         training: bool = False,
         steps: int | None = None,
         differentiable: bool | None = None,
+        every_step: bool = False,
     ) -> dict[str, tf.Tensor]:
         """Fast weights `[tasks, ...]` by number and path.
 
@@ -144,6 +145,8 @@ class MAML(MetaLearner):
             steps: updates to take in place of `inner_steps`.
             differentiable: whether the meta-gradient will be taken; by default in
                 training.
+            every_step: give the weights after each step, `[tasks, steps, ...]`, in
+                one run of the loop; they are differentiable.
         """
         loop = self.inner_loop
         support_inputs = tf.nest.map_structure(tf.convert_to_tensor, support_inputs)
@@ -161,6 +164,7 @@ class MAML(MetaLearner):
             seeds=self._seeds(support_targets, training),
             per_task=per_task,
             differentiable=training if differentiable is None else differentiable,
+            every_step=every_step,
         )
         return {
             f"{i:03d}/{v.path}": t

@@ -29,10 +29,8 @@ class MAMLPlusPlus(MAML):
         first_order_steps: derivative-order annealing; for so many meta-steps the
             meta-gradient is first order.
 
-    The cosine schedule of the outer rate is `cosine_adam`. Weighted steps before the
-    last cost a run of the inner loop each, which XLA merges where the steps are
-    unrolled. Batch statistics per step are the base learner's affair: one made with
-    `batch_statistics=True` keeps none.
+    The cosine schedule of the outer rate is `cosine_adam`. Batch statistics per step
+    are the base learner's affair: one made with `batch_statistics=True` keeps none.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -143,27 +141,31 @@ class MAMLPlusPlus(MAML):
         x, finite = without_broken_inputs(x)
         weights = self.step_weights()
         steps = self._options["inner_steps"]
-        first = 1 if self._extras["multi_step_loss"] else steps
+        every_step = self._extras["multi_step_loss"] and steps > 1
         total, scaled = 0.0, 0.0
         with tf.GradientTape() as tape:
-            for step in range(first, steps + 1):
-                fast = self.adapt(
-                    x["support_inputs"], x["support_targets"], training=True, steps=step
-                )
+            fast = self.adapt(
+                x["support_inputs"],
+                x["support_targets"],
+                training=True,
+                every_step=every_step,
+            )
+            for step in range(steps) if every_step else (steps - 1,):
+                now = {k: t[:, step] for k, t in fast.items()} if every_step else fast
                 predictions = self.predict_adapted(
-                    fast, x["query_inputs"], training=True
+                    now, x["query_inputs"], training=True
                 )
                 loss, kept, share = self.outer_loss(
                     x, y, predictions, sample_weight, finite=finite
                 )
-                loss *= tf.cast(weights[step - 1], loss.dtype)
+                loss *= tf.cast(weights[step], loss.dtype)
                 total += loss
                 scaled += loss / tf.cast(share, loss.dtype)
             scaled = self.optimizer.scale_loss(scaled)
         gradients = tape.gradient(
             scaled, self.trainable_variables, unconnected_gradients="zero"
         )
-        # A task that breaks at an earlier step is broken at the last.
+        # A task that breaks at some step is broken at all of them.
         return total, predictions, self.drop_tasks(kept, gradients)
 
     def get_config(self) -> dict[str, Any]:

@@ -19,6 +19,18 @@ class Reptile(MAML):
     the weights exactly to `theta + epsilon * mean(theta' - theta)`; any other Keras
     optimizer may be given it. Weights that are not fast do not move. Arguments are
     those of `MAML`; the default update rule is Adam with `beta_1=0`, as in the paper.
+
+    Args:
+        base_learner: any Keras model from inputs to predictions.
+        inner_learning_rate: step size of the default update rule.
+        inner_batch_size: how many support examples an inner step sees at most; by
+            default all. In the paper every step sees other ones, and it shows that
+            what makes Reptile generalise is the product of their gradients: train with
+            more shots than will be had in test, divided over the steps.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
     Where the base learner normalises by the current batch, predictions are
     transductive; `maml_tf.evaluation.predict_without_transduction` gives the others.
 
@@ -33,14 +45,27 @@ class Reptile(MAML):
         base_learner: keras.Model,
         *,
         inner_learning_rate: float = 0.001,
+        inner_batch_size: int | None = None,
         **kwargs: Any,
     ) -> None:
+        if inner_batch_size is not None and (
+            int(inner_batch_size) != inner_batch_size or inner_batch_size < 1
+        ):
+            raise ValueError(
+                "inner_batch_size must be 1, 2, 3, … or None, not "
+                f"{inner_batch_size!r}."
+            )
+        self._inner_batch_size = inner_batch_size
         kwargs["first_order"] = True  # nothing is differentiated through the steps
         if kwargs.get("update_rule") is None:
             kwargs["update_rule"] = Adam(inner_learning_rate, beta_1=0.0)
         super().__init__(
             base_learner, inner_learning_rate=inner_learning_rate, **kwargs
         )
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self.inner_loop.batch_size = self._inner_batch_size
 
     @staticmethod
     def annealed_optimizer(
@@ -73,3 +98,6 @@ class Reptile(MAML):
                 mean = total / tf.cast(tf.maximum(count, 1), v.dtype)
                 gradients[place] = mean * tf.cast(factor, v.dtype)
         return loss, predictions, self.drop_tasks(kept, gradients)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "inner_batch_size": self._inner_batch_size}

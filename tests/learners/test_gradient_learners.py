@@ -7,6 +7,9 @@ import tensorflow as tf
 from conftest import make_episodes
 
 from maml_tf.base_learners import BaseLearnerError
+from maml_tf.inner_loop import GradientDescent, Momentum
+from maml_tf.inner_loop.meta_gradients import ExactRecursive
+from maml_tf.inner_loop.problem import batch_rows
 from maml_tf.learners import (
     MAML,
     MAMLPlusPlus,
@@ -129,22 +132,86 @@ def test_derivative_order_annealing_switches_at_its_step():
             np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-7)
 
 
-def test_multi_step_gradient_is_the_mean_over_steps():
-    x, y = make_episodes()
+@pytest.mark.parametrize("rule", [GradientDescent(0.3), Momentum(0.3)])
+@pytest.mark.parametrize(
+    "meta_gradient",
+    [
+        "exact_unrolled",
+        "exact_recursive",
+        ExactRecursive(checkpoint=True),
+        "first_order",
+    ],
+    ids=str,
+)
+def test_multi_step_gradient_is_the_mean_over_steps(float64, meta_gradient, rule):
+    x, y = make_episodes(dtype="float64")
     base = network()
-    ours = MAMLPlusPlus(
-        base,
-        inner_steps=2,
-        inner_learning_rate=0.3,
-        per_layer_per_step_rates=False,
-        multi_step_annealing=None,
-    )
+    options = {"update_rule": rule, "meta_gradient": meta_gradient}
+    ours = MAMLPlusPlus(base, inner_steps=4, multi_step_annealing=None, **options)
     each = [
-        gradients_of(MAML(base, inner_steps=k, inner_learning_rate=0.3), x, y)
-        for k in (1, 2)
+        gradients_of(MAML(base, inner_steps=k, **options), x, y) for k in (1, 2, 3, 4)
     ]
-    for mine, one, two in zip(gradients_of(ours, x, y), *each, strict=True):
-        np.testing.assert_allclose(mine, (one + two) / 2, rtol=1e-4, atol=1e-6)
+    for mine, *theirs in zip(gradients_of(ours, x, y), *each, strict=True):
+        np.testing.assert_allclose(mine, sum(theirs) / 4, rtol=1e-10, atol=1e-12)
+
+
+def test_every_step_gives_what_so_many_steps_give():
+    x, _ = make_episodes()
+    learner = MAML(network(), inner_steps=3, inner_learning_rate=0.3)
+    support = x["support_inputs"], x["support_targets"]
+    each = learner.adapt(*support, every_step=True)
+    for step in range(3):
+        for key, tensor in learner.adapt(*support, steps=step + 1).items():
+            np.testing.assert_allclose(each[key][:, step], tensor, rtol=1e-5)
+
+
+def test_the_implicit_meta_gradient_has_no_steps_before_the_last():
+    learner = MAMLPlusPlus(network(), inner_steps=2, meta_gradient="implicit")
+    learner.compile()
+    with pytest.raises(ValueError, match="multi_step_loss=False"):
+        learner.train_on_batch(*make_episodes())
+
+
+def test_reptiles_inner_batches_are_the_steps_of_a_loop_over_them(float64):
+    x, _ = make_episodes(dtype="float64")
+    support, targets = x["support_inputs"][:1], x["support_targets"][:1]
+    base = network()
+    options = {"update_rule": GradientDescent(0.3)}
+    learner = Reptile(base, inner_steps=4, inner_batch_size=2, **options)
+    fast = list(learner.adapt(support, targets).values())
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    examples = support.shape[1]
+    assert examples == 6
+    for rows in ([0, 3], [1, 4], [2, 5], [0, 3]):
+        with tf.GradientTape() as tape:
+            predictions = base(tf.gather(support[0], rows))
+            value = loss(tf.gather(targets[0], rows), predictions)
+        variables = base.trainable_variables
+        for v, g in zip(variables, tape.gradient(value, variables), strict=True):
+            v.assign(v - 0.3 * g)
+    for mine, variable in zip(fast, base.trainable_variables, strict=True):
+        np.testing.assert_allclose(mine[0], variable, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("examples", "size"), [(7, 3), (5, 5), (5, 9), (9, 2)])
+def test_inner_batches_see_every_example_and_none_twice_a_step(examples, size):
+    batches = -(-examples // size)
+    rows = [batch_rows(examples, size, step).numpy() for step in range(batches)]
+    assert all(len(set(step)) == min(size, examples) for step in rows)
+    assert set(np.concatenate(rows)) == set(range(examples))
+
+
+def test_inner_batch_size_is_checked_and_saved(tmp_path):
+    with pytest.raises(ValueError, match="inner_batch_size must be"):
+        Reptile(network(), inner_batch_size=0)
+    x, _ = make_episodes()
+    learner = Reptile(
+        network(), inner_steps=2, inner_batch_size=2, inner_learning_rate=0.1
+    )
+    learner.save(tmp_path / "reptile.keras")
+    loaded = keras.models.load_model(tmp_path / "reptile.keras")
+    np.testing.assert_allclose(loaded(x), learner(x), rtol=1e-6)
+    assert loaded.inner_loop.batch_size == 2
 
 
 def test_reptile_has_adam_without_momentum_and_a_linear_outer_step():

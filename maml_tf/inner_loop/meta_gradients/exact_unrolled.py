@@ -29,12 +29,16 @@ class ExactUnrolled(MetaGradient):
             read = watched(tape, {**stacked, "shared": repeat_for_tasks(shared, tasks)})
             fixed = {key: read[key] for key in ("inputs", "shared")}
             weights, state, finite = read["fast"], read["state"], None
+            each = []
             for step in range(problem.steps):
                 weights, state, before = problem.step_all(
                     weights, state, fixed, shared, step
                 )
                 fine = tf.math.is_finite(before.loss)
                 finite = fine if finite is None else finite & fine
+                each.append(weights)
+            if problem.every_step:
+                weights = [tf.stack(t, axis=1) for t in zip(*each, strict=True)]
 
         def backward(upstream):
             found = vector_jacobian_product(tape, weights, upstream, read)

@@ -36,7 +36,8 @@ class Implicit(MetaGradient):
             keeps the solution small where the Hessian has negative directions.
 
     Raises:
-        ValueError: if an argument is out of its range.
+        ValueError: if an argument is out of its range, or if the weights after every
+            step are asked for.
 
     Example:
 
@@ -65,6 +66,11 @@ class Implicit(MetaGradient):
         self.damping = float(damping)
 
     def run(self, problem, stacked, shared):
+        if problem.every_step:
+            raise ValueError(
+                "The implicit meta-gradient holds where the inner loop ends, not after "
+                "every step; give another meta_gradient, or multi_step_loss=False."
+            )
         elements = {**problem.elements, "anchor": list(stacked["fast"])}
         steps = problem._replace(elements=elements, proximal=self.proximal)
         recursion = Recursion(steps, stacked, shared)

@@ -30,7 +30,8 @@ class MetaGradient:
             shared: values of the variables that the steps share.
 
         Returns:
-            The fast weights `[tasks, ...]`; which tasks had finite losses at all
+            The fast weights `[tasks, ...]`, or with `problem.every_step` those after
+            each step, `[tasks, steps, ...]`; which tasks had finite losses at all
             steps, `[tasks]`; and a function from the gradient by those weights to the
             gradients by `stacked`, `[tasks, ...]`, and by `shared`, summed over tasks.
         """

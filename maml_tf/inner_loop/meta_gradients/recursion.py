@@ -44,6 +44,11 @@ class History:
         values = [array.read(index) for array in self.arrays]
         return tf.nest.pack_sequence_as(self.structure, values)
 
+    def stack(self) -> Any:
+        """All of them, `[tasks, size, ...]`."""
+        values = [tasks_first(array.stack()) for array in self.arrays]
+        return tf.nest.pack_sequence_as(self.structure, values)
+
 
 class Span(NamedTuple):
     """The steps `first` to `last`, not included; `most` bounds their number."""
@@ -126,6 +131,7 @@ class Recursion:
         span: Span,
         finite: tf.Tensor,
         carried: dict[str, Tensors],
+        between: History | None = None,
     ) -> dict[str, Tensors]:
         """Goes back over a span, one vector-Jacobian product a step.
 
@@ -137,6 +143,7 @@ class Recursion:
             span: which steps.
             finite: tasks that are not are left out.
             carried: the gradients behind the span, see `start_back`.
+            between: further gradients by the weights before each step, or None.
 
         Returns:
             The gradients before the span; `inputs` and `shared` have been added to.
@@ -148,8 +155,11 @@ class Recursion:
                 found = step_back(kept, step, carried["fast"], carried["state"])
             inputs = mask_tasks(finite, found["inputs"])
             shared = sum_over_tasks(finite, found["shared"])
+            fast = mask_tasks(finite, found["fast"])
+            if between is not None:
+                fast = _add(fast, between.read(step - span.first))
             return step - 1, {
-                "fast": mask_tasks(finite, found["fast"]),
+                "fast": fast,
                 "state": mask_tasks(finite, found["state"]),
                 "inputs": _add(carried["inputs"], inputs),
                 "shared": _add(carried["shared"], shared),
@@ -177,6 +187,12 @@ class Recursion:
         """The gradients by `stacked` and by `shared` before the first step."""
         stacked = {k: gradients_like(v, carried[k]) for k, v in self.stacked.items()}
         return stacked, carried["shared"]
+
+
+def tasks_first(stacked: tf.Tensor) -> tf.Tensor:
+    """Swaps the first two axes, steps and tasks."""
+    order = [1, 0, *range(2, stacked.shape.rank)]
+    return tf.transpose(stacked, order)
 
 
 def _add(left: Tensors, right: Tensors) -> Tensors:
