@@ -241,6 +241,7 @@ class InnerLoop:
             self, constants, elements, steps, training, every_step=every_step
         )
         stacked = {"fast": fast, "state": problem.init(fast), "inputs": features}
+        problem = self.meta_gradient.prepare(problem, stacked)
         shared = [constants[place] for place in self.shared_places]
         if not (differentiable or every_step):
             recursion = Recursion(problem, stacked, shared)

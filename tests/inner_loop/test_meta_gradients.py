@@ -9,6 +9,7 @@ from conftest import make_episodes
 from maml_tf.base_learners import create_conv_net
 from maml_tf.inner_loop import Adam, GradientDescent, Momentum, PerLayerPerStepRates
 from maml_tf.inner_loop.meta_gradients import (
+    META_GRADIENTS,
     Exact,
     ExactRecursive,
     Implicit,
@@ -149,6 +150,15 @@ def test_the_implicit_one_is_exact_on_a_quadratic():
     best = (2 * a * b + p * 0.7) / (2 * a**2 + p)
     expected = 2 * c * (best * c - d) * p / (2 * a**2 + p)
     assert found.numpy()[0, 0] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("meta_gradient", [*META_GRADIENTS, Implicit(proximal=3.0)])
+def test_the_steps_are_the_same_where_no_gradient_is_wanted(meta_gradient):
+    learner = make(meta_gradient)
+    x, _ = make_episodes(dtype="float64")
+    support = x["support_inputs"], x["support_targets"]
+    wanted = learner.adapt(*support, differentiable=True)
+    assert_equal(learner.adapt(*support, differentiable=False).values(), wanted.values())
 
 
 def test_conjugate_gradient_solves_each_task_and_stops_when_it_has():

@@ -65,15 +65,18 @@ class Implicit(MetaGradient):
             raise ValueError(f"damping must be zero or more, not {damping!r}.")
         self.damping = float(damping)
 
+    def prepare(self, problem, stacked):
+        elements = {**problem.elements, "anchor": list(stacked["fast"])}
+        return problem._replace(elements=elements, proximal=self.proximal)
+
     def run(self, problem, stacked, shared):
         if problem.every_step:
             raise ValueError(
                 "The implicit meta-gradient holds where the inner loop ends, not after "
                 "every step; give another meta_gradient, or multi_step_loss=False."
             )
-        elements = {**problem.elements, "anchor": list(stacked["fast"])}
-        steps = problem._replace(elements=elements, proximal=self.proximal)
-        recursion = Recursion(steps, stacked, shared)
+        recursion = Recursion(problem, stacked, shared)
+        plain = problem._replace(proximal=0.0)
         weights, _, finite, _ = recursion.forward(stacked, recursion.whole)
 
         def products(vectors: Tensors, names: tuple[str, ...]) -> dict[str, Tensors]:
@@ -88,8 +91,8 @@ class Implicit(MetaGradient):
                     }
                     support = {**element, "inputs": read["inputs"]}
                     # Without the proximal term, whose part is known.
-                    _, gradients = problem.evaluate(
-                        read["fast"], read["shared"], support, problem.steps
+                    _, gradients = plain.evaluate(
+                        read["fast"], read["shared"], support, plain.steps
                     )
                 wanted = {name: read[name] for name in names}
                 return vector_jacobian_product(

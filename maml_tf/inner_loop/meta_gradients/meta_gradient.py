@@ -19,13 +19,20 @@ class MetaGradient:
     that the steps read, those of the update rule included.
     """
 
+    def prepare(self, problem: InnerProblem, stacked: dict[str, Any]) -> InnerProblem:
+        """The problem with what the method adds to its objective.
+
+        It is what the steps go down on whether a gradient is wanted or not.
+        """
+        return problem
+
     def run(
         self, problem: InnerProblem, stacked: dict[str, Any], shared: Tensors
     ) -> tuple[Tensors, tf.Tensor, Backward]:
         """Takes the inner steps.
 
         Args:
-            problem: the steps of one task and of all.
+            problem: the steps of one task and of all, prepared.
             stacked: nests of tensors `[tasks, ...]`: `fast`, `state`, `inputs`.
             shared: values of the variables that the steps share.
 
