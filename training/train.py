@@ -87,6 +87,12 @@ flags.DEFINE_string(
 flags.DEFINE_integer("tasks_per_batch", 4, "Tasks in a meta-step.", lower_bound=1)
 flags.DEFINE_integer("inner_steps", 5, "Updates on the support set.", lower_bound=0)
 flags.DEFINE_float("inner_learning_rate", 0.05, "Step size of the inner loop.")
+flags.DEFINE_integer(
+    "inner_batch_size",
+    None,
+    "Support examples that an inner step of --learner=reptile sees; by default all.",
+    lower_bound=1,
+)
 flags.DEFINE_enum(
     "meta_gradient",
     "exact",
@@ -125,6 +131,7 @@ flags.DEFINE_string("output_dir", None, "Where the run is written.", required=Tr
 INNER_LOOP_FLAGS = (
     "inner_steps",
     "inner_learning_rate",
+    "inner_batch_size",
     "meta_gradient",
     "update_rule",
     "fast_weights",
@@ -145,6 +152,8 @@ def make_learner() -> MetaLearner:
         more["meta_gradient"] = FLAGS.meta_gradient
     elif FLAGS.learner == "first_order_maml":
         more["first_order"] = True
+    elif FLAGS.learner == "reptile":
+        more["inner_batch_size"] = FLAGS.inner_batch_size
     if FLAGS.learner == "learned_optimizer":
         more["update_rule"] = LearnedOptimizer(learning_rate=FLAGS.inner_learning_rate)
     elif FLAGS.learner not in OWN_RULE and (
@@ -184,6 +193,11 @@ def check_flags() -> None:
         raise app.UsageError(
             f"--learner={FLAGS.learner} needs --inner_steps of 1 or more."
         )
+    elif FLAGS["inner_batch_size"].present and FLAGS.learner != "reptile":
+        raise app.UsageError(
+            f"--inner_batch_size has no meaning for --learner={FLAGS.learner}, whose "
+            "steps see the whole support set; leave it out or choose --learner=reptile."
+        )
     elif FLAGS["update_rule"].present and FLAGS.learner in OWN_RULE:
         raise app.UsageError(
             f"--update_rule has no meaning for --learner={FLAGS.learner}, which has "
@@ -207,6 +221,7 @@ def run_config() -> dict:
         "tasks_per_batch",
         "inner_steps",
         "inner_learning_rate",
+        "inner_batch_size",
         "meta_gradient",
         "update_rule",
         "fast_weights",

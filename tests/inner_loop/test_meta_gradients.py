@@ -158,7 +158,9 @@ def test_the_steps_are_the_same_where_no_gradient_is_wanted(meta_gradient):
     x, _ = make_episodes(dtype="float64")
     support = x["support_inputs"], x["support_targets"]
     wanted = learner.adapt(*support, differentiable=True)
-    assert_equal(learner.adapt(*support, differentiable=False).values(), wanted.values())
+    assert_equal(
+        learner.adapt(*support, differentiable=False).values(), wanted.values()
+    )
 
 
 def test_conjugate_gradient_solves_each_task_and_stops_when_it_has():

@@ -147,6 +147,7 @@ def test_a_corpus_that_is_too_small_is_refused_in_one_sentence(tmp_path, corpus)
         (("--learner=unheard_of",), "unheard_of"),
         (("--inner_steps=3",), "no inner loop"),
         (("--learner=reptile", "--inner_steps=0"), "needs --inner_steps"),
+        (("--learner=maml", "--inner_batch_size=2"), "whole support set"),
         (("--meta_learning_rate=-1",), "must be positive"),
         (("--ways=1",), "ways"),
     ],

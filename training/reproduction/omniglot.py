@@ -14,6 +14,7 @@ from maml_tf.base_learners import create_conv_net
 from maml_tf.episodes.omniglot import image_episodes, read_omniglot
 from maml_tf.evaluation import mean_with_interval
 from maml_tf.evaluation.transduction import predict_without_transduction
+from maml_tf.inner_loop import GradientDescent
 from maml_tf.learners import MAMLPlusPlus, MatchingNetwork, ProtoMAML
 from training.reproduction.rows import Row
 
@@ -104,15 +105,15 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
 
     def metric_row(name, learner, published, **options):
         """A learner that compares embeddings, trained once for all settings."""
-        steps = meta_steps or 2000
+        steps = meta_steps or 8000
         return Row(
             name,
             lambda: _annealed(learner(pooled_encoder(), **options), 2e-3, steps),
             steps,
-            training(20, 1, 5, 1),
+            training(60, 1, 5, 1),
             evaluation(*SETTINGS),
             {
-                "tasks": "1 of 20 ways, 1 shot, 5 queries",
+                "tasks": "1 of 60 ways, 1 shot, 5 queries",
                 "normalisation": "moving averages: no transduction",
             },
             dict(zip(SETTINGS, published, strict=True)),
@@ -126,15 +127,15 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
         row("MAML", five, _maml, 4000, 99.9, tasks=4, test_steps=1),
         row("MAML", twenty, _maml, 3000, 95.8, tasks=4, queries=3, test_steps=1),
         row("ProtoMAML", one, _proto_maml, 2000, None, tasks=8, test_steps=1),
-        row("MAML++", one, _maml_plus_plus, 1500, 99.47, tasks=4),
+        row("MAML++", one, _maml_plus_plus, 8000, 99.47, tasks=4),
         row(
             "Reptile",
             one,
             _reptile,
-            2000,
+            12000,
             {"accuracy": 97.68, "accuracy_one_query_at_a_time": 95.39},
             tasks=5,
-            shots=5,
+            shots=10,
             queries=1,
             test_steps=50,
         ),
@@ -167,8 +168,13 @@ def _maml_plus_plus(ways: int, steps: int) -> MetaLearner:
 
 
 def _reptile(ways: int, steps: int) -> MetaLearner:
+    # On validation classes, after 500 meta-steps, 88.7 %; 80.1 % with the paper's Adam.
     learner = Reptile(
-        undecided_net(ways), inner_steps=5, inner_learning_rate=1e-3, vectorized=False
+        undecided_net(ways),
+        inner_steps=5,
+        inner_batch_size=10,
+        update_rule=GradientDescent(0.05),
+        vectorized=False,
     )
     optimizer = Reptile.annealed_optimizer(1.0, meta_steps=steps)
     learner.compile(optimizer, jit_compile=False)
