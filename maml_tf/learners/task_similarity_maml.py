@@ -111,16 +111,21 @@ class TaskSimilarityMAML(MAML):
             )
             for place in range(len(fast))
         ]
-        width = self._example_width()
-        layers = [
-            keras.layers.Dense(self._sizes["units"], activation="gelu", name="set_in"),
-            keras.layers.Dense(self._sizes["units"], activation="gelu", name="set_mid"),
+        units = self._sizes["units"]
+        self.example_layers = [
+            keras.layers.Dense(units, activation="gelu", name="set_in"),
+            keras.layers.Dense(units, activation="gelu", name="set_mid"),
+        ]
+        # Normalised, because tasks that are far out would decide where the keys lie.
+        self.set_layers = [
+            keras.layers.LayerNormalization(center=False, scale=False, name="set_norm"),
+            keras.layers.Dense(units, activation="gelu", name="set_after"),
             keras.layers.Dense(dim, name="set_out"),
         ]
-        for layer in layers:
-            layer.build((None, width))
-            width = layer.units
-        self.set_layers = layers
+        shape = (None, self._example_width())
+        for layer in [*self.example_layers, *self.set_layers]:
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
         return [*fast, *rates]
 
     def _example_width(self) -> int:
@@ -149,12 +154,14 @@ class TaskSimilarityMAML(MAML):
             else:
                 vectors, counts = class_means(vectors, targets, classes)
                 present = tf.cast(counts > 0, vectors.dtype)
-            for layer in self.set_layers[:-1]:
+            for layer in self.example_layers:
                 vectors = layer(vectors)
             vectors = tf.cast(vectors, present.dtype) * present[:, tf.newaxis]
             total = tf.reduce_sum(vectors, axis=0) / tf.reduce_sum(present)
-            outputs = self.set_layers[-1](total[tf.newaxis])[0]
-            return tf.cast(outputs, present.dtype)
+            outputs = total[tf.newaxis]
+            for layer in self.set_layers:
+                outputs = layer(outputs)
+            return tf.cast(outputs[0], present.dtype)
 
         inputs = tf.nest.map_structure(tf.convert_to_tensor, support_inputs)
         elements = {"inputs": inputs, "targets": targets}
@@ -166,8 +173,10 @@ class TaskSimilarityMAML(MAML):
         """How similar each task is to each key, `[tasks, keys]`; rows sum to one."""
         embedded = self.embed_tasks(support_inputs, support_targets, training)
         apart = tf.square(embedded[:, tf.newaxis] - self.task_keys.value)
-        distances = tf.reduce_mean(apart * tf.exp(self.metric.value), axis=-1)
-        return tf.nn.softmax(-distances, axis=-1)
+        distances = tf.reduce_sum(apart * tf.exp(self.metric.value), axis=-1)
+        # Of random keys they differ by the root of their dimensions.
+        scale = tf.constant(self._sizes["embedding_dim"] ** -0.5, distances.dtype)
+        return tf.nn.softmax(-scale * distances, axis=-1)
 
     def initial_weights(self, support_inputs, support_targets, training=False):
         shares = self.similarities(support_inputs, support_targets, training)

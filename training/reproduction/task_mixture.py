@@ -20,12 +20,12 @@ INNER_STEPS, SHOTS = 5, 10
 
 def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> list[Row]:
     """Plain MAML and TaskSimilarityMAML, trained alike."""
-    steps = meta_steps or 6000
+    steps = meta_steps or 20000
     options = {"inner_steps": INNER_STEPS, "inner_loss": LOSS}
     learners = {
         "MAML": lambda: MAML(network(seed), **options),
         "TaskSimilarityMAML": lambda: TaskSimilarityMAML(
-            network(seed), keys=8, regression=True, **options
+            network(seed), keys=16, regression=True, **options
         ),
     }
 
