@@ -32,7 +32,8 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
     def compiled(make):
         learner = make()
         learner.compile(
-            MAMLPlusPlus.cosine_adam(2e-3, meta_steps=steps),
+            # Unclipped, one task that runs away can spoil the rest of the training.
+            MAMLPlusPlus.cosine_adam(2e-3, meta_steps=steps, global_clipnorm=10.0),
             loss=LOSS,
             jit_compile=True,
             steps_per_execution=100 if steps % 100 == 0 else 1,
