@@ -163,4 +163,20 @@ def episode_dataset(
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
     if steps is not None:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    return prefetched(dataset)
+
+
+def prefetched(dataset: tf.data.Dataset, batches: int = 16) -> tf.data.Dataset:
+    """The dataset, `batches` ahead of who reads it.
+
+    Without TensorFlow's tuning of pipelines: there is nothing to tune, and its thread
+    can hold up the end of `fit` by up to half a minute.
+
+    Example:
+
+    >>> list(prefetched(tf.data.Dataset.range(3)).as_numpy_iterator())
+    [np.int64(0), np.int64(1), np.int64(2)]
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.prefetch(batches).with_options(options)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from maml_tf.episodes.dataset import prefetched
 from maml_tf.episodes.sampler import SamplingError
 
 RANGE = 5.0
@@ -112,8 +113,6 @@ def regression_episodes(
         return x, targets[:, shots:]
 
     last = tf.int64.max if steps is None else start_step + steps
-    return (
-        tf.data.Dataset.range(start_step, last)
-        .map(batch, num_parallel_calls=1, deterministic=True)
-        .prefetch(16)
-    )
+    batches = tf.data.Dataset.range(start_step, last)
+    batches = batches.map(batch, num_parallel_calls=1, deterministic=True)
+    return prefetched(batches)

@@ -49,3 +49,7 @@ def test_bad_options_are_refused():
         regression_episodes(["circle"])
     with pytest.raises(SamplingError, match="shots=0"):
         regression_episodes(shots=0)
+
+
+def test_no_tuner_holds_up_the_end_of_training():
+    assert regression_episodes().options().autotune.enabled is False

@@ -43,6 +43,9 @@ LEARNERS = {
         network(2), inner_steps=2, inner_learning_rate=0.2, inner_gradient_clip=0.5
     ),
     "reptile": lambda: Reptile(network(2), inner_steps=3, inner_learning_rate=0.02),
+    "reptile_in_batches": lambda: Reptile(
+        network(2), inner_steps=3, inner_learning_rate=0.02, inner_batch_size=2
+    ),
     "meta_sgd": lambda: MetaSGD(network(2), inner_steps=2, inner_learning_rate=0.2),
     "maml_plus_plus": lambda: MAMLPlusPlus(
         network(2), inner_steps=2, inner_learning_rate=0.2
