@@ -44,7 +44,7 @@ LEARNERS = {
     ),
     "reptile": lambda: Reptile(network(2), inner_steps=3, inner_learning_rate=0.02),
     "reptile_in_batches": lambda: Reptile(
-        network(2), inner_steps=3, inner_learning_rate=0.02, inner_batch_size=2
+        network(2), inner_steps=3, inner_learning_rate=0.05, inner_batch_size=3
     ),
     "meta_sgd": lambda: MetaSGD(network(2), inner_steps=2, inner_learning_rate=0.2),
     "maml_plus_plus": lambda: MAMLPlusPlus(
