@@ -48,19 +48,25 @@ def markdown_table(report: dict[str, Any]) -> str:
     """One line a row and setting: ours, published, budget; the command on top.
 
     Args:
-        report: `command`, `episodes` and `rows`, each as `run_row` returns it.
+        report: `command`, `episodes` and `rows`, each as `run_row` returns it. What is
+            published for a setting is a number, for its first figure, or a dictionary
+            by figure.
 
     Example:
 
-    >>> row = {"name": "MAML", "published": {"5-shot": 0.6},
+    >>> row = {"name": "MAML", "published": {"5-shot": 0.6, "1-shot": {"bias": 0.2}},
     ...        "budget": {"meta_steps": 9},
-    ...        "figures": {"5-shot": {"error": 0.5, "error_ci95": 0.1}}}
+    ...        "figures": {"5-shot": {"error": 0.5, "error_ci95": 0.1},
+    ...                    "1-shot": {"error": 0.9, "error_ci95": 0.3,
+    ...                               "bias": 0.4, "bias_ci95": 0.1}}}
     >>> print(markdown_table({"command": "x", "episodes": 2, "rows": [row]}))
     `x`; 2 test tasks a figure, 95 % intervals over tasks.
     <BLANKLINE>
     | learner | setting | figure | ours | published | training |
     |---|---|---|---|---|---|
     | MAML | 5-shot | error | 0.50 ± 0.10 | 0.6 | meta_steps 9 |
+    | MAML | 1-shot | error | 0.90 ± 0.30 |  | meta_steps 9 |
+    | MAML | 1-shot | bias | 0.40 ± 0.10 | 0.2 | meta_steps 9 |
     """
     lines = [
         f"`{report['command']}`; {report['episodes']} test tasks a figure, "
@@ -75,22 +81,19 @@ def markdown_table(report: dict[str, Any]) -> str:
             for key, value in row["budget"].items()
         )
         for setting, figures in row["figures"].items():
-            published = row["published"].get(setting, "")
+            published = row["published"].get(setting, {})
+            if not isinstance(published, dict):
+                published = {next(iter(figures)): published}
             for name, value in figures.items():
                 if f"{name}_ci95" not in figures:
                     continue
                 half = figures[f"{name}_ci95"]
                 known = value is not None and half is not None
                 ours = f"{value:.2f} ± {half:.2f}" if known else "diverges"
-                given = (
-                    published.get(name, "")
-                    if isinstance(published, dict)
-                    else published
-                )
+                given = published.get(name, "")
                 words = name.replace("_", " ")
                 lines.append(
                     f"| {row['name']} | {setting} | {words} | {ours} | {given} "
                     f"| {budget} |"
                 )
-                published = ""
     return "\n".join(lines)
