@@ -19,6 +19,8 @@ class Reptile(MAML):
     the weights exactly to `theta + epsilon * mean(theta' - theta)`; any other Keras
     optimizer may be given it. Weights that are not fast do not move. Arguments are
     those of `MAML`; the default update rule is Adam with `beta_1=0`, as in the paper.
+    Where the base learner normalises by the current batch, predictions are
+    transductive; `maml_tf.evaluation.predict_without_transduction` gives the others.
 
     Args:
         base_learner: any Keras model from inputs to predictions.
@@ -30,9 +32,6 @@ class Reptile(MAML):
 
     Raises:
         ValueError: if an argument is out of its range.
-
-    Where the base learner normalises by the current batch, predictions are
-    transductive; `maml_tf.evaluation.predict_without_transduction` gives the others.
 
     Example:
 

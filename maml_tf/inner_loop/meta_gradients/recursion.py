@@ -44,9 +44,16 @@ class History:
         values = [array.read(index) for array in self.arrays]
         return tf.nest.pack_sequence_as(self.structure, values)
 
+    def unstack(self, stacked: Any) -> None:
+        """Takes all of them from a nest of tensors `[tasks, size, ...]`."""
+        self.arrays = [
+            array.unstack(_swapped(t))
+            for array, t in zip(self.arrays, tf.nest.flatten(stacked), strict=True)
+        ]
+
     def stack(self) -> Any:
         """All of them, `[tasks, size, ...]`."""
-        values = [tasks_first(array.stack()) for array in self.arrays]
+        values = [_swapped(array.stack()) for array in self.arrays]
         return tf.nest.pack_sequence_as(self.structure, values)
 
 
@@ -189,10 +196,27 @@ class Recursion:
         return stacked, carried["shared"]
 
 
-def tasks_first(stacked: tf.Tensor) -> tf.Tensor:
-    """Swaps the first two axes, steps and tasks."""
-    order = [1, 0, *range(2, stacked.shape.rank)]
-    return tf.transpose(stacked, order)
+def last_and_earlier(upstream: Tensors) -> tuple[Tensors, History]:
+    """Gradients by the weights after each step, as `Recursion.backward` takes them.
+
+    Args:
+        upstream: tensors `[tasks, steps, ...]`.
+
+    Returns:
+        The gradients by the weights behind the last step, and those by the weights
+        before each step, which the step before it ended with; none before the first.
+    """
+    last = [t[:, -1] for t in upstream]
+    earlier = History(last, upstream[0].shape[1])
+    earlier.unstack(
+        [tf.concat([tf.zeros_like(t[:, :1]), t[:, :-1]], axis=1) for t in upstream]
+    )
+    return last, earlier
+
+
+def _swapped(stacked: tf.Tensor) -> tf.Tensor:
+    """With the first two axes, steps and tasks, in the other order."""
+    return tf.transpose(stacked, [1, 0, *range(2, stacked.shape.rank)])
 
 
 def _add(left: Tensors, right: Tensors) -> Tensors:

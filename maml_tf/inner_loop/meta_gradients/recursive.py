@@ -16,7 +16,7 @@ from maml_tf.inner_loop.meta_gradients.recursion import (
     History,
     Recursion,
     Span,
-    tasks_first,
+    last_and_earlier,
 )
 from maml_tf.inner_loop.problem import InnerProblem, Step
 
@@ -81,12 +81,11 @@ class Recursive(MetaGradient):
 
     def run(self, problem, stacked, shared):
         recursion = Recursion(problem, stacked, shared)
-        # Weights after every step are kept by whoever asks for them.
+        # Whoever asks for the weights after every step holds them anyway.
         if self.checkpoint and problem.steps > 2 and not problem.every_step:
             return self._run_checkpointed(recursion)
         span = recursion.whole
         weights, _, finite, history = recursion.forward(stacked, span, self.record)
-
         if problem.every_step:
             before = history.stack()["fast"]
             weights = [
@@ -97,18 +96,7 @@ class Recursive(MetaGradient):
         def backward(upstream):
             between = None
             if problem.every_step:
-                last = [t[:, -1] for t in upstream]
-                # A step begins from the weights that the one before it ended with.
-                earlier = [
-                    tf.concat([tf.zeros_like(t[:, :1]), t[:, :-1]], axis=1)
-                    for t in upstream
-                ]
-                between = History(last, problem.steps)
-                between.arrays = [
-                    array.unstack(tasks_first(t))
-                    for array, t in zip(between.arrays, earlier, strict=True)
-                ]
-                upstream = last
+                upstream, between = last_and_earlier(upstream)
             carried = recursion.start_back(upstream)
             back = self._back(recursion)
             return recursion.end_back(
