@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from script_runs import run
 
-from training.reproduction import sinusoid
+from training.reproduction import sinusoid, task_mixture
 from training.reproduction.rows import run_row
 
 
@@ -59,3 +59,10 @@ def test_an_unknown_row_is_named_before_any_work(tmp_path):
     assert done.returncode != 0
     assert "--rows names MAML" in done.stderr + done.stdout
     assert not list(tmp_path.iterdir())
+
+
+def test_the_mixture_is_drawn_though_a_kind_is_missing(tmp_path):
+    shares = {"line": [[0.2, 0.8], [0.4, 0.6]], "quadratic": [], "sinusoid": [[1, 0]]}
+    rows = [{"figures": {}}, {"figures": {"similarities by kind": shares}}]
+    task_mixture.draw(rows, tmp_path / "mixture.png")
+    assert (tmp_path / "mixture.png").stat().st_size > 0

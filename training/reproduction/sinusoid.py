@@ -68,7 +68,7 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
         )
 
     def maml(inner_steps: int, **options: Any) -> Callable[[int], MetaLearner]:
-        return lambda steps: _compiled(
+        return lambda steps: with_adam(
             MAML(network(seed), inner_steps=inner_steps, inner_loss=LOSS, **options),
             steps,
         )
@@ -83,18 +83,18 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
             # Unrolled, an LSTM in five inner steps compiles longer and is no faster.
             meta_gradient="exact_recursive",
         )
-        return _compiled(learner, steps)
+        return with_adam(learner, steps)
 
     # Some early tasks of these two run away; unclipped, their gradients end training.
     def first_order_maml(steps: int) -> MetaLearner:
         learner = MAML(network(seed), first_order=True, inner_loss=LOSS)
-        return _compiled(learner, steps, global_clipnorm=10.0)
+        return with_adam(learner, steps, global_clipnorm=10.0)
 
     def maml_plus_plus(steps: int) -> MetaLearner:
         learner = MAMLPlusPlus(
             network(seed), inner_loss=LOSS, multi_step_annealing=steps // 2
         )
-        return _compiled(learner, steps, global_clipnorm=10.0)
+        return with_adam(learner, steps, global_clipnorm=10.0)
 
     def implicit_maml(steps: int) -> MetaLearner:
         # After few steps the Hessian has negative directions; undamped, or at larger
@@ -108,7 +108,7 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
             meta_gradient=Implicit(proximal=0.1, damping=10.0),
             inner_loss=LOSS,
         )
-        return _compiled(learner, steps, rate=5e-4, global_clipnorm=10.0)
+        return with_adam(learner, steps, rate=5e-4, global_clipnorm=10.0)
 
     five = {"shots": 5}
     return [
@@ -120,7 +120,7 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
         row("ImplicitMAML, 32 steps", implicit_maml, 8000, **five),
         row(
             "Meta-SGD",
-            lambda steps: _compiled(
+            lambda steps: with_adam(
                 MetaSGD(network(seed), inner_loss=LOSS, inner_learning_rate=0.01), steps
             ),
             20000,
@@ -190,16 +190,12 @@ def _fits(learner: MetaLearner, shots: int) -> dict[str, list[float]]:
     return fits
 
 
-def _compiled(
+def with_adam(
     learner: MetaLearner, steps: int, rate: float = 2e-3, **options: Any
 ) -> MetaLearner:
-    learner.compile(
-        MAMLPlusPlus.cosine_adam(rate, meta_steps=steps, **options),
-        loss=LOSS,
-        jit_compile=True,
-        steps_per_execution=_executions(steps),
-    )
-    return learner
+    """Compiled with Adam whose rate falls along a cosine."""
+    optimizer = MAMLPlusPlus.cosine_adam(rate, meta_steps=steps, **options)
+    return _compiled(learner, optimizer, steps)
 
 
 def _reptile(base: keras.Model, steps: int) -> MetaLearner:
@@ -211,17 +207,15 @@ def _reptile(base: keras.Model, steps: int) -> MetaLearner:
         update_rule=GradientDescent(0.02),
         inner_loss=LOSS,
     )
-    learner.compile(
-        Reptile.annealed_optimizer(1.0, meta_steps=steps),
-        loss=LOSS,
-        jit_compile=True,
-        steps_per_execution=_executions(steps),
-    )
+    optimizer = Reptile.annealed_optimizer(1.0, meta_steps=steps)
+    return _compiled(learner, optimizer, steps)
+
+
+def _compiled(learner: MetaLearner, optimizer: Any, steps: int) -> MetaLearner:
+    # Keras ends training at whole executions only.
+    size = next(size for size in (100, 50, 20, 10, 1) if steps % size == 0)
+    learner.compile(optimizer, loss=LOSS, jit_compile=True, steps_per_execution=size)
     return learner
-
-
-def _executions(steps: int) -> int:
-    return next(size for size in (100, 50, 20, 10, 1) if steps % size == 0)
 
 
 def squared_errors(learner: MetaLearner, episodes: Any, steps: int) -> np.ndarray:

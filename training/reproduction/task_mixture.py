@@ -11,9 +11,15 @@ import numpy as np
 from maml_tf import MAML
 from maml_tf.episodes.regression import KINDS, regression_episodes
 from maml_tf.evaluation import mean_with_interval
-from maml_tf.learners import MAMLPlusPlus, MetaLearner, TaskSimilarityMAML
+from maml_tf.learners import MetaLearner, TaskSimilarityMAML
 from training.reproduction.rows import Row
-from training.reproduction.sinusoid import LOSS, TASKS, network, squared_errors
+from training.reproduction.sinusoid import (
+    LOSS,
+    TASKS,
+    network,
+    squared_errors,
+    with_adam,
+)
 
 INNER_STEPS, SHOTS = 5, 10
 # Of each kind, in the picture.
@@ -32,15 +38,8 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
     }
 
     def compiled(make):
-        learner = make()
-        learner.compile(
-            # Unclipped, one task that runs away can spoil the rest of the training.
-            MAMLPlusPlus.cosine_adam(2e-3, meta_steps=steps, global_clipnorm=10.0),
-            loss=LOSS,
-            jit_compile=True,
-            steps_per_execution=100 if steps % 100 == 0 else 1,
-        )
-        return learner
+        # Unclipped, one task that runs away can spoil the rest of the training.
+        return with_adam(make(), steps, global_clipnorm=10.0)
 
     def training(start: int):
         return regression_episodes(
@@ -95,6 +94,8 @@ def draw(results: list[dict[str, Any]], path: Any) -> None:
         for row in results
         if "similarities by kind" in row["figures"]
     )
+    # Among few test tasks a kind may be missing.
+    table = {kind: tasks for kind, tasks in table.items() if tasks}
     kinds = [np.array(tasks) for tasks in table.values()]
     means = np.stack([tasks.mean(axis=0) for tasks in kinds])
     # Keys of one kind beside each other, the most used first.
