@@ -16,7 +16,7 @@ from maml_tf.inner_loop import (
 from maml_tf.inner_loop.loop import is_seed
 from maml_tf.inner_loop.meta_gradients import MetaGradient, get_meta_gradient
 from maml_tf.inner_loop.task_gradients import finite_tasks, sum_over_tasks
-from maml_tf.inner_loop.update_rules import positive
+from maml_tf.inner_loop.update_rules import positive, whole
 from maml_tf.learners.meta_learner import MetaLearner
 
 
@@ -55,6 +55,9 @@ class MAML(MetaLearner):
     TensorShape([3, 5, 2])
     """
 
+    # Of the support set's examples, how many a step sees; None for all.
+    _inner_batch_size: int | None = None
+
     def __init__(
         self,
         base_learner: keras.Model,
@@ -71,8 +74,7 @@ class MAML(MetaLearner):
         vectorized: bool = True,
         **kwargs: Any,
     ) -> None:
-        if int(inner_steps) != inner_steps or inner_steps < 0:
-            raise ValueError(f"inner_steps must be 0, 1, 2, …, not {inner_steps!r}.")
+        whole("inner_steps", inner_steps, least=0)
         if first_order and meta_gradient != "exact":
             raise ValueError("Give first_order=True or a meta_gradient, not both.")
         self._meta_gradient = get_meta_gradient(
@@ -111,6 +113,7 @@ class MAML(MetaLearner):
             self._rule,
             meta_gradient=self._meta_gradient,
             vectorized=self._options["vectorized"],
+            batch_size=self._inner_batch_size,
         )
         super()._prepare()
 

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from maml_tf.inner_loop import InnerLoop, PerLayerPerStepRates
+from maml_tf.inner_loop.update_rules import whole
 from maml_tf.learners.dropped_tasks import without_broken_inputs
 from maml_tf.learners.episode_checks import check_structure
 from maml_tf.learners.maml import MAML
@@ -57,12 +58,9 @@ class MAMLPlusPlus(MAML):
     ) -> None:
         if inner_steps < 1:
             raise ValueError(f"inner_steps must be 1 or more, not {inner_steps!r}.")
-        for name, value in (
-            ("multi_step_annealing", multi_step_annealing),
-            ("first_order_steps", first_order_steps),
-        ):
-            if value is not None and (int(value) != value or value < 0):
-                raise ValueError(f"{name} must be 0, 1, 2, …, not {value!r}.")
+        if multi_step_annealing is not None:
+            whole("multi_step_annealing", multi_step_annealing, least=0)
+        whole("first_order_steps", first_order_steps, least=0)
         self._extras = {
             "multi_step_loss": multi_step_loss,
             "multi_step_annealing": multi_step_annealing,
@@ -150,15 +148,18 @@ class MAMLPlusPlus(MAML):
                 training=True,
                 every_step=every_step,
             )
-            for step in range(steps) if every_step else (steps - 1,):
-                now = {k: t[:, step] for k, t in fast.items()} if every_step else fast
+            each = [fast]
+            if every_step:
+                each = [{k: t[:, s] for k, t in fast.items()} for s in range(steps)]
+            used = tf.unstack(weights)[-len(each) :]
+            for now, weight in zip(each, used, strict=True):
                 predictions = self.predict_adapted(
                     now, x["query_inputs"], training=True
                 )
                 loss, kept, share = self.outer_loss(
                     x, y, predictions, sample_weight, finite=finite
                 )
-                loss *= tf.cast(weights[step], loss.dtype)
+                loss *= tf.cast(weight, loss.dtype)
                 total += loss
                 scaled += loss / tf.cast(share, loss.dtype)
             scaled = self.optimizer.scale_loss(scaled)

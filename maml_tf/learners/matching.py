@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from maml_tf.inner_loop.update_rules import positive
+from maml_tf.inner_loop.update_rules import positive, whole
 from maml_tf.learners.embedding_learner import EmbeddingLearner
 
 LEAST = 1e-9
@@ -52,12 +52,8 @@ class MatchingNetwork(EmbeddingLearner):
         **kwargs: Any,
     ) -> None:
         self.scale = positive("scale", scale)
-        if int(processing_steps) != processing_steps or processing_steps < 1:
-            raise ValueError(
-                f"processing_steps must be 1, 2, 3, …, not {processing_steps!r}."
-            )
         self.full_context = bool(full_context)
-        self.processing_steps = int(processing_steps)
+        self.processing_steps = whole("processing_steps", processing_steps)
         super().__init__(base_learner, max_ways=max_ways, **kwargs)
 
     def _prepare(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from maml_tf.inner_loop.update_rules import positive
+from maml_tf.inner_loop.update_rules import positive, whole
 from maml_tf.learners.embedding_learner import EmbeddingLearner
 from maml_tf.learners.episode_checks import check_structure
 
@@ -61,17 +61,13 @@ class PrototypicalNetwork(EmbeddingLearner):
             raise ValueError(
                 f"distance={distance!r} is not known; give squared_euclidean or cosine."
             )
-        if int(refinement_steps) != refinement_steps or refinement_steps < 0:
-            raise ValueError(
-                f"refinement_steps must be 0, 1, 2, …, not {refinement_steps!r}."
-            )
+        self.refinement_steps = whole("refinement_steps", refinement_steps, least=0)
         if transductive and not refinement_steps:
             raise ValueError(
                 "transductive=True refines prototypes with the queries, so it needs "
                 "refinement_steps of 1 or more."
             )
         self.distance = distance
-        self.refinement_steps = int(refinement_steps)
         self.transductive = bool(transductive)
         self.scale = positive("scale", scale)
         super().__init__(base_learner, max_ways=max_ways, **kwargs)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from maml_tf.inner_loop import Adam
 from maml_tf.inner_loop.task_gradients import sum_over_tasks
+from maml_tf.inner_loop.update_rules import whole
 from maml_tf.learners.dropped_tasks import without_broken_inputs
 from maml_tf.learners.maml import MAML
 
@@ -47,13 +48,8 @@ class Reptile(MAML):
         inner_batch_size: int | None = None,
         **kwargs: Any,
     ) -> None:
-        if inner_batch_size is not None and (
-            int(inner_batch_size) != inner_batch_size or inner_batch_size < 1
-        ):
-            raise ValueError(
-                "inner_batch_size must be 1, 2, 3, … or None, not "
-                f"{inner_batch_size!r}."
-            )
+        if inner_batch_size is not None:
+            whole("inner_batch_size", inner_batch_size)
         self._inner_batch_size = inner_batch_size
         kwargs["first_order"] = True  # nothing is differentiated through the steps
         if kwargs.get("update_rule") is None:
@@ -61,10 +57,6 @@ class Reptile(MAML):
         super().__init__(
             base_learner, inner_learning_rate=inner_learning_rate, **kwargs
         )
-
-    def _prepare(self) -> None:
-        super()._prepare()
-        self.inner_loop.batch_size = self._inner_batch_size
 
     @staticmethod
     def annealed_optimizer(

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from maml_tf.inner_loop import over_tasks
-from maml_tf.inner_loop.update_rules import positive
+from maml_tf.inner_loop.update_rules import positive, whole
 from maml_tf.inner_loop.update_rules.per_task_rates import PerTaskRates
 from maml_tf.learners.maml import MAML
 from maml_tf.learners.prototypical import class_means
@@ -66,8 +66,7 @@ class TaskSimilarityMAML(MAML):
     ) -> None:
         sizes = {"keys": keys, "embedding_dim": embedding_dim, "units": units}
         for name, value in sizes.items():
-            if int(value) != value or value < 1:
-                raise ValueError(f"{name} must be 1, 2, 3, …, not {value!r}.")
+            whole(name, value)
         if kwargs.pop("update_rule", None) is not None:
             raise ValueError("TaskSimilarityMAML brings an update rule of its own.")
         self._sizes = sizes

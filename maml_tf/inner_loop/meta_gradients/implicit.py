@@ -15,7 +15,7 @@ from maml_tf.inner_loop.meta_gradients.meta_gradient import (
 from maml_tf.inner_loop.meta_gradients.recursion import ONE_AT_A_TIME, Recursion
 from maml_tf.inner_loop.sums import sums_in_pairs
 from maml_tf.inner_loop.task_gradients import mask_tasks, sum_over_tasks
-from maml_tf.inner_loop.update_rules import positive
+from maml_tf.inner_loop.update_rules import positive, whole
 
 
 @keras.saving.register_keras_serializable(package="maml_tf")
@@ -55,14 +55,9 @@ class Implicit(MetaGradient):
         damping: float = 0.0,
     ) -> None:
         self.proximal = positive("proximal", proximal)
-        if int(conjugate_gradient_steps) != conjugate_gradient_steps or (
-            conjugate_gradient_steps < 1
-        ):
-            raise ValueError(
-                "conjugate_gradient_steps must be 1, 2, 3, …, not "
-                f"{conjugate_gradient_steps!r}."
-            )
-        self.conjugate_gradient_steps = int(conjugate_gradient_steps)
+        self.conjugate_gradient_steps = whole(
+            "conjugate_gradient_steps", conjugate_gradient_steps
+        )
         if not 0 <= float(damping) < float("inf"):
             raise ValueError(f"damping must be zero or more, not {damping!r}.")
         self.damping = float(damping)

@@ -14,7 +14,7 @@ from maml_tf.inner_loop.update_rules.momentum import Momentum
 from maml_tf.inner_loop.update_rules.per_layer_per_step_rates import (
     PerLayerPerStepRates,
 )
-from maml_tf.inner_loop.update_rules.update_rule import UpdateRule, positive
+from maml_tf.inner_loop.update_rules.update_rule import UpdateRule, positive, whole
 from maml_tf.inner_loop.update_rules.weight_decay import WeightDecay
 
 __all__ = [
@@ -28,4 +28,5 @@ __all__ = [
     "UpdateRule",
     "WeightDecay",
     "positive",
+    "whole",
 ]

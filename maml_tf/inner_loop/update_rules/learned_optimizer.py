@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from maml_tf.inner_loop.update_rules.update_rule import UpdateRule, positive
+from maml_tf.inner_loop.update_rules.update_rule import UpdateRule, positive, whole
 
 FEATURES = 4
 
@@ -53,9 +53,7 @@ class LearnedOptimizer(UpdateRule):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if int(units) != units or units < 1:
-            raise ValueError(f"units must be 1, 2, 3, …, not {units!r}.")
-        self.units = int(units)
+        self.units = whole("units", units)
         self.learning_rate = _gate("learning_rate", learning_rate)
         self.retention = _gate("retention", retention)
 

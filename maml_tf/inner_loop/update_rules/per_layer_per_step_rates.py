@@ -9,6 +9,7 @@ from maml_tf.inner_loop.update_rules.update_rule import (
     UpdateRule,
     in_precision_of,
     positive,
+    whole,
 )
 
 
@@ -41,9 +42,7 @@ class PerLayerPerStepRates(UpdateRule):
     ) -> None:
         super().__init__(**kwargs)
         self.learning_rate = positive("learning_rate", learning_rate)
-        if int(steps) != steps or steps < 1:
-            raise ValueError(f"steps must be 1, 2, 3, …, not {steps!r}.")
-        self.steps = int(steps)
+        self.steps = whole("steps", steps)
         self.rates: list[keras.Variable] = []
         self._layer_of: list[int] = []
 

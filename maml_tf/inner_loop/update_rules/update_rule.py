@@ -72,6 +72,15 @@ def positive(name: str, value: float) -> float:
     return float(value)
 
 
+def whole(name: str, value: float, least: int = 1) -> int:
+    """The value as an int, or a ValueError that names the argument."""
+    if int(value) != value or value < least:
+        raise ValueError(
+            f"{name} must be {least}, {least + 1}, {least + 2}, …, not {value!r}."
+        )
+    return int(value)
+
+
 def fraction(name: str, value: float) -> float:
     """The value as a float in [0, 1), or a ValueError that names the argument."""
     if not 0 <= float(value) < 1:
