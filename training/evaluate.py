@@ -20,9 +20,9 @@ from maml_tf.evaluation import (
     plot_inner_steps,
 )
 from maml_tf.learners import MAML
-from training.files import load_model, write_aside
-from training.running import run_script
-from training.settings import (
+from training.common.files import load_model, write_aside
+from training.common.running import run_script
+from training.common.settings import (
     FLAGS,
     adopt_settings_of_run,
     encoded_splits,

@@ -10,12 +10,12 @@ import pytest
 import tensorflow as tf
 from script_runs import run
 
-from training.benchmarks import workloads
-from training.benchmarks.contenders import CONTENDERS, ours
-from training.benchmarks.matmul_flops import meta_step_flops
-from training.benchmarks.results import plot, table
-from training.benchmarks.stablehlo import CompiledStep, dump
-from training.benchmarks.timing import Unavailable, WorkerProcess, measure
+from training.research.meta_step import workloads
+from training.research.meta_step.contenders import CONTENDERS, ours
+from training.research.meta_step.matmul_flops import meta_step_flops
+from training.research.meta_step.results import plot, table
+from training.research.meta_step.stablehlo import CompiledStep, dump
+from training.research.meta_step.timing import Unavailable, WorkerProcess, measure
 
 
 @pytest.mark.parametrize("name", workloads.WORKLOADS)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from maml_tf.episodes import CorpusError
-from training.intents.benchmark_rows import COLUMNS, markdown_table, with_means
-from training.intents.intent_data import fold_names
+from training.research.intents.benchmark_rows import COLUMNS, markdown_table, with_means
+from training.research.intents.intent_data import fold_names
 
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = ["red", "green", "blue", "black", "white", "brown", "pink", "grey"]

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from maml_tf.evaluation.calibration import Calibration
-from training.intents.fold_learners import make_projection
-from training.intents.meta_training import MetaTrainingSettings, meta_train
-from training.intents.names import choose_name_weight, named_episode_accuracies
-from training.intents.whole_bot import BotLogits, bot_measures, mean_measures
+from training.research.intents.bots import BotLogits, bot_measures, mean_measures
+from training.research.intents.fold_learners import make_projection
+from training.research.intents.meta_training import MetaTrainingSettings, meta_train
+from training.research.intents.names import choose_name_weight, named_episode_accuracies
 
 
 def classes(count=6, rows=8, dim=5, noise=0.7):

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from script_runs import run
 
-from training.reproduction import sinusoid, task_mixture
-from training.reproduction.rows import run_row
+from training.research.papers import sinusoid, task_mixture
+from training.research.papers.rows import run_row
 
 
 def row(meta_steps):

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from maml_tf.base_learners import create_text_encoder
-from training.intents.rivals import fine_tuning, logistic_regression, nearest_prototype
+from training.research.intents.rivals import (
+    fine_tuning,
+    logistic_regression,
+    nearest_prototype,
+)
 
 SUPPORT = ["turn on the lamp", "turn on the light", "what is 1 + 2", "what is 3 + 5"]
 LABELS = np.array([0, 0, 1, 1], "int32")

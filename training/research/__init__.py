@@ -1,0 +1,1 @@
+"""Scripts behind the tables and figures of the documentation."""

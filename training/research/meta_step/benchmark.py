@@ -1,0 +1,234 @@
+"""Times the meta-step beside other libraries, at equal work, in one run.
+
+    python -m training.benchmark --results=results/benchmark.json
+    python -m training.benchmark --workloads=W1,W4 --contenders=ours,torch_loop
+                                      # other workloads' rows in the file stay
+    python -m training.benchmark --toy              # a minute, to see that it works
+    python -m training.benchmark --table            # print results as Markdown
+
+Every contender runs in its own process and steps in turn with the others. Peers come
+from the extra `bench` (`pip install '.[bench]'`); what is not installed is listed with
+the reason. docs/benchmark.md says what the workloads and the columns are.
+"""
+
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+from absl import app, flags
+
+from training.common.files import read_json, write_aside
+from training.common.running import run_script
+from training.research.meta_step.contenders import CONTENDERS
+from training.research.meta_step.results import make_row, plot, table, write_rows
+from training.research.meta_step.timing import measure
+from training.research.meta_step.workloads import WORKLOADS, find
+
+FLAGS = flags.FLAGS
+flags.DEFINE_list("workloads", list(WORKLOADS), f"Some of {', '.join(WORKLOADS)}.")
+flags.DEFINE_list("contenders", list(CONTENDERS), f"Some of {', '.join(CONTENDERS)}.")
+flags.DEFINE_integer("repeats", 5, "Rounds; their median is reported.", lower_bound=1)
+flags.DEFINE_string("results", "results/benchmark.json", "The file of rows.")
+flags.DEFINE_bool("toy", False, "Toy sizes, to try the command.")
+flags.DEFINE_bool("table", False, "Print the rows of --results and measure nothing.")
+flags.DEFINE_float(
+    "memory_share", 0.7, "A contender that needs more of this machine's memory stops."
+)
+flags.DEFINE_float(
+    "start_limit",
+    180,
+    "A contender that takes more seconds to build, trace, compile and run its first "
+    "three meta-steps stops.",
+)
+flags.DEFINE_string(
+    "dump_stablehlo",
+    None,
+    "A folder: write our compiled meta-step of each workload as StableHLO there, with "
+    "arguments and results for training.run_stablehlo, and measure nothing.",
+)
+
+# Equal work gives equal losses up to the rounding of float32.
+_LARGEST_DEVIATION = 1e-3
+
+
+def check_names() -> None:
+    for flag, known in (("workloads", WORKLOADS), ("contenders", CONTENDERS)):
+        unknown = sorted(set(FLAGS[flag].value) - set(known))
+        if unknown:
+            raise app.UsageError(
+                f"--{flag} does not know {', '.join(unknown)}; it takes "
+                f"{', '.join(known)}."
+            )
+
+
+def progress(message: str) -> None:
+    """One line that is written over, or lines in a file."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{message}", end="", file=sys.stderr, flush=True)
+    else:
+        print(message, file=sys.stderr, flush=True)
+
+
+def check_equal_work(timings: dict[str, dict]) -> dict[str, float]:
+    """How far each contender's first losses are from those of the first one."""
+    reference = next(iter(timings.values()), {}).get("losses", [])
+    return {
+        name: max(
+            abs(loss - expected) / max(abs(expected), 1e-12)
+            for loss, expected in zip(timing["losses"], reference, strict=True)
+        )
+        for name, timing in timings.items()
+    }
+
+
+def memory_limit_mb() -> float:
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return FLAGS.memory_share * pages / 2**20
+
+
+def main(argv: list[str]) -> None:
+    check_names()
+    path = Path(FLAGS.results)
+    if FLAGS.table:
+        if not path.is_file():
+            raise app.UsageError(f"{path} does not exist; run the benchmark first.")
+        print(table(json.loads(path.read_text())))
+        return
+    if FLAGS.dump_stablehlo:
+        from training.research.meta_step.stablehlo import dump
+
+        for name in FLAGS.workloads:
+            dump(find(name, FLAGS.toy), Path(FLAGS.dump_stablehlo), progress)
+        return
+    run_all(path)
+
+
+def run_all(path: Path) -> None:
+    # TensorFlow takes seconds to import, which --help and --table need not wait for.
+    from training.research.meta_step.matmul_flops import MachineRate, meta_step_flops
+
+    started = time.time()
+    rate = MachineRate()
+    rate.measure()
+    rows, notes, timed = [], [], []
+    kept_rows = others(path)
+    kept_notes = others(notes_path(path), "measurements")
+    for name in FLAGS.workloads:
+        for inner_steps in find(name, FLAGS.toy).inner_steps:
+            label = f"{name}, K={inner_steps}"
+            timings, missing = measure(
+                name,
+                inner_steps,
+                FLAGS.contenders,
+                repeats=FLAGS.repeats,
+                toy=FLAGS.toy,
+                memory_limit_mb=memory_limit_mb(),
+                start_limit_seconds=FLAGS.start_limit,
+                seconds_a_turn=0.2 if FLAGS.toy else 2.0,
+                report=lambda text, label=label: progress(
+                    f"{(time.time() - started) / 60:5.1f} min  {label}: {text}"
+                ),
+                between=rate.measure,
+            )
+            flops = meta_step_flops(find(name, FLAGS.toy), inner_steps)
+            deviations = check_equal_work(timings)
+            for contender, timing in timings.items():
+                timed.append((name, inner_steps, contender, timing, flops))
+            notes.append(
+                {
+                    "workload": name,
+                    "inner_steps": inner_steps,
+                    "matmul_flops": flops,
+                    "matmul_flops_per_second": rate.flops_per_second,
+                    "losses": {k: v["losses"] for k, v in timings.items()},
+                    "loss_deviation": deviations,
+                    "seconds": {k: v["seconds"] for k, v in timings.items()},
+                    "unavailable": missing,
+                }
+            )
+            # The machine's rate is the best of all rounds so far, so earlier fractions
+            # are taken anew.
+            rows = [
+                make_row(
+                    workload,
+                    steps,
+                    contender,
+                    {
+                        **timing,
+                        "matmul_fraction": count
+                        * timing["steps_per_second"]
+                        / rate.flops_per_second,
+                    },
+                )
+                for workload, steps, contender, timing, count in timed
+            ]
+            write_rows(kept_rows + rows, path)
+            write_notes(path, kept_notes + notes)
+    progress("")
+    print(table(rows))
+    print(f"\nlarge matrix products: {rate.flops_per_second / 1e9:.0f} GFLOP/s")
+    failed = report_notes(notes)
+    plot(kept_rows + rows, path.with_suffix(".png"))
+    print(f"wrote {path}, {notes_path(path)} and {path.with_suffix('.png')}")
+    if failed:
+        sys.exit(1)
+
+
+def notes_path(path: Path) -> Path:
+    return path.with_name(f"{path.stem}_notes.json")
+
+
+def others(path: Path, key: str | None = None) -> list[dict]:
+    """What an earlier run measured of workloads that this one leaves alone."""
+    content = read_json(path, missing=[] if key is None else {key: []})
+    try:
+        entries = content if key is None else content[key]
+        return [entry for entry in entries if entry["workload"] not in FLAGS.workloads]
+    except (KeyError, TypeError) as error:
+        raise app.UsageError(
+            f"{path} exists and is no file of this script's; name another --results."
+        ) from error
+
+
+def write_notes(path: Path, notes: list[dict]) -> None:
+    """What is no row: the machine, each round, how equal the work was, who is out."""
+    content = {
+        "machine": f"{os.cpu_count()} cores, {processor_name()}",
+        "measurements": notes,
+    }
+    text = json.dumps(content, indent=1) + "\n"
+    write_aside(notes_path(path), lambda aside: aside.write_text(text))
+
+
+def processor_name() -> str:
+    """The processor's own name where the system tells it, else its family's."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.machine()
+
+
+def report_notes(notes: list[dict]) -> bool:
+    """Prints who could not run and whose work was not equal; True if any was not."""
+    unequal = False
+    for note in notes:
+        label = f"{note['workload']}, K={note['inner_steps']}"
+        for name, reason in note["unavailable"].items():
+            print(f"{label}: {name} could not run: {reason}")
+        for name, deviation in note["loss_deviation"].items():
+            if not deviation < _LARGEST_DEVIATION:
+                unequal = True
+                print(
+                    f"{label}: {name} does other work: its losses are off by "
+                    f"{deviation:.1e}."
+                )
+    return unequal
+
+
+if __name__ == "__main__":
+    run_script(main)

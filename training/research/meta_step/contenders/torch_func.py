@@ -1,0 +1,68 @@
+"""PyTorch, all tasks at once: `torch.func.vmap` over `torch.func.grad`."""
+
+import torch
+from torch.func import functional_call, grad, vmap
+from torch.nn.functional import cross_entropy
+
+from training.research.meta_step.contenders.torch_models import Norm, TorchContender
+
+
+class TorchFunc(TorchContender):
+    """One vectorised function from the weights to the query losses of all tasks."""
+
+    def __init__(self, workload, inner_steps):
+        super().__init__(workload, inner_steps)
+        for module in self.model.modules():
+            if isinstance(module, Norm):
+                module.composed = True
+
+    def adapted_loss(self, shared, fast, support, targets, query, query_targets):
+        """The query loss of one task after the inner steps."""
+
+        def loss(fast, inputs, targets):
+            outputs = functional_call(model, {**shared, **fast}, inputs)
+            return cross_entropy(outputs, targets)
+
+        model = self.model
+        if self.head_only:
+            # `functional_call` calls `forward`, so the encoder is the model without
+            # its head.
+            support, query = self.encode(shared, support), self.encode(shared, query)
+            model = self.model.head
+            fast = {name.removeprefix("head."): value for name, value in fast.items()}
+            shared = {}
+        for _ in range(self.inner_steps):
+            gradients = grad(loss)(fast, support, targets)
+            fast = {n: w - self.rate * gradients[n] for n, w in fast.items()}
+        return loss(fast, query, query_targets)
+
+    def encode(self, shared, inputs):
+        """Features under the weights given."""
+        return functional_call(_Encoder(self.model), _prefixed(shared), inputs)
+
+    def step(self):
+        self.optimizer.zero_grad()
+        parameters = dict(self.model.named_parameters())
+        fast = {n: p for n, p in parameters.items() if self.is_fast(n)}
+        shared = {n: p for n, p in parameters.items() if not self.is_fast(n)}
+        losses = vmap(self.adapted_loss, in_dims=(None, None, 0, 0, 0, 0))(
+            shared, fast, *self.support, *self.query
+        )
+        loss = losses.mean()
+        loss.backward()
+        self.optimizer.step()
+        self.next_batch()
+        return loss.item()
+
+
+class _Encoder(torch.nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs):
+        return self.model.encode(inputs)
+
+
+def _prefixed(weights):
+    return {f"model.{name}": value for name, value in weights.items()}

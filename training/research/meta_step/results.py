@@ -1,0 +1,134 @@
+"""From timings to rows, a table for the README and a picture."""
+
+import json
+from pathlib import Path
+
+from training.common.files import write_aside
+from training.research.meta_step.contenders import CONTENDERS, is_ours
+from training.research.meta_step.workloads import WORKLOADS
+
+Row = dict[str, object]
+
+
+def make_row(workload: str, inner_steps: int, contender: str, timing: dict) -> Row:
+    """One line of the results file."""
+    return {
+        "workload": workload,
+        "contender": contender,
+        "inner_steps": inner_steps,
+        "steps_per_second": timing["steps_per_second"],
+        "peak_memory_mb": timing["peak_memory_mb"],
+        "first_step_seconds": timing["first_step_seconds"],
+        "matmul_fraction": timing["matmul_fraction"],
+    }
+
+
+def write_rows(rows: list[Row], path: Path) -> None:
+    """Writes the rows so that a kill leaves the old file whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "[\n" + ",\n".join("  " + json.dumps(row) for row in rows) + "\n]\n"
+    write_aside(path, lambda aside: aside.write_text(text))
+
+
+def ratio_to_fastest_peer(row: Row, rows: list[Row]) -> float | None:
+    """How many times as fast as the fastest peer at the same workload and K.
+
+    Example:
+
+    >>> rows = [{"workload": "W1", "inner_steps": 5, "contender": name,
+    ...          "steps_per_second": speed}
+    ...         for name, speed in (("ours", 3.0), ("jax", 1.0), ("torch_loop", 2.0))]
+    >>> ratio_to_fastest_peer(rows[0], rows)
+    1.5
+    """
+    peers = [
+        other["steps_per_second"]
+        for other in rows
+        if (other["workload"], other["inner_steps"])
+        == (row["workload"], row["inner_steps"])
+        and not is_ours(other["contender"])
+    ]
+    return row["steps_per_second"] / max(peers) if peers else None
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as a Markdown table.
+
+    Example:
+
+    >>> row = {"workload": "W4", "contender": "jax", "inner_steps": 5,
+    ...        "steps_per_second": 0.5, "peak_memory_mb": 1000.0,
+    ...        "first_step_seconds": 9.0, "matmul_fraction": 0.25}
+    >>> table([row]).splitlines()[2].split(" | ")[3:]
+    ['0.50', '1.00', '1000', '9', '25 % |']
+    """
+    lines = [
+        "| workload | K | contender | meta-steps a second | times the fastest peer | "
+        "peak memory, MiB | first step, s | of the matrix-product rate |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        ratio = ratio_to_fastest_peer(row, rows)
+        title = CONTENDERS[row["contender"]].title
+        cells = [
+            row["workload"],
+            str(row["inner_steps"]),
+            f"**{title}**" if is_ours(row["contender"]) else title,
+            f"{row['steps_per_second']:.2f}",
+            "" if ratio is None else f"{ratio:.2f}",
+            f"{row['peak_memory_mb']:.0f}",
+            f"{row['first_step_seconds']:.0f}",
+            f"{row['matmul_fraction']:.0%}".replace("%", " %"),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def plot(rows: list[Row], path: Path) -> None:
+    """Bars of speed by workload, and memory and first step over the inner steps."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    curve = [row for row in rows if row["workload"] in ("W1", "W2")]
+    bars = [row for row in rows if row["workload"] != "W2"]
+    names = [name for name in CONTENDERS if any(r["contender"] == name for r in rows)]
+    colours = {name: f"C{index}" for index, name in enumerate(names)}
+    figure, axes = pyplot.subplots(1, 3, figsize=(15, 4.5))
+    groups = [name for name in WORKLOADS if any(r["workload"] == name for r in bars)]
+    for row in bars:
+        ratio = ratio_to_fastest_peer(row, rows)
+        place = groups.index(row["workload"])
+        shift = (names.index(row["contender"]) + 0.5) / len(names) - 0.5
+        height = row["steps_per_second"] if ratio is None else ratio
+        axes[0].bar(
+            place + 0.9 * shift,
+            height,
+            0.85 / len(names),
+            color=colours[row["contender"]],
+        )
+    axes[0].axhline(1, color="grey", linewidth=0.8, linestyle="--")
+    axes[0].set_xticks(range(len(groups)), groups)
+    axes[0].set_ylabel("meta-steps a second, fastest peer = 1")
+    for axis, key, label in (
+        (axes[1], "peak_memory_mb", "peak memory, MiB"),
+        (axes[2], "first_step_seconds", "seconds to the first step"),
+    ):
+        for name in names:
+            points = sorted(
+                (row["inner_steps"], row[key])
+                for row in curve
+                if row["contender"] == name
+            )
+            if points:
+                axis.plot(*zip(*points, strict=True), "o-", color=colours[name])
+        axis.set_xlabel("inner steps (W1 and W2)")
+        axis.set_ylabel(label)
+        axis.set_ylim(bottom=0)
+    handles = [pyplot.Line2D([], [], color=colours[n], marker="o") for n in names]
+    titles = [f"{name}: {CONTENDERS[name].title}" for name in names]
+    figure.legend(handles, titles, loc="lower center", ncols=3, fontsize=8)
+    figure.tight_layout(rect=(0, 0.04 + 0.04 * -(-len(names) // 3), 1, 1))
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)

