@@ -1,18 +1,23 @@
 """Meta-learning for chatbots in TensorFlow and Keras."""
 
-from maml_tf.base_learners import create_model, create_text_encoder
-from maml_tf.learners import (
-    MAML,
-    ImplicitMAML,
-    MAMLPlusPlus,
-    MatchingNetwork,
-    MetaLearner,
-    MetaSGD,
-    ProtoMAML,
-    PrototypicalNetwork,
-    Reptile,
-    TaskSimilarityMAML,
-)
+from typing import TYPE_CHECKING
+
+from maml_tf.lazy_imports import lazy_attributes
+
+if TYPE_CHECKING:
+    from maml_tf.base_learners import create_model, create_text_encoder
+    from maml_tf.learners import (
+        MAML,
+        ImplicitMAML,
+        MAMLPlusPlus,
+        MatchingNetwork,
+        MetaLearner,
+        MetaSGD,
+        ProtoMAML,
+        PrototypicalNetwork,
+        Reptile,
+        TaskSimilarityMAML,
+    )
 
 __all__ = [
     "MAML",
@@ -28,3 +33,20 @@ __all__ = [
     "create_model",
     "create_text_encoder",
 ]
+
+_MODELS = ("create_model", "create_text_encoder")
+__getattr__, __dir__ = lazy_attributes(
+    __name__,
+    {
+        name: "maml_tf.base_learners" if name in _MODELS else "maml_tf.learners"
+        for name in __all__
+    },
+    (
+        "base_learners",
+        "episodes",
+        "evaluation",
+        "inner_loop",
+        "learners",
+        "serving",
+    ),
+)

@@ -1,8 +1,12 @@
 """Labelled texts, before any task is drawn from them."""
 
-from collections import Counter
+import hashlib
+import json
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from maml_tf.episodes.same_text import text_digest
 
 
 class CorpusError(ValueError):
@@ -22,7 +26,8 @@ class Corpus:
         name: used in messages.
 
     Raises:
-        CorpusError: if it is empty or the columns differ in length.
+        CorpusError: if it is empty, the columns differ in length, or an entry is no
+            string that UTF-8 can hold.
 
     Example:
 
@@ -37,6 +42,11 @@ class Corpus:
     name: str = "corpus"
 
     def __post_init__(self) -> None:
+        for column in ("texts", "labels", "groups", "templates"):
+            values = getattr(self, column)
+            if values is None and column in ("groups", "templates"):
+                continue
+            object.__setattr__(self, column, _strings(values, column, self.name))
         if not self.texts:
             raise CorpusError(f"{self.name} holds no texts; give at least one row.")
         for column in ("labels", "groups", "templates"):
@@ -65,6 +75,83 @@ class Corpus:
             *(c if c is None else tuple(c[i] for i in rows) for c in columns),
             name=name or self.name,
         )
+
+    def digest(self) -> str:
+        """64 hexadecimal digits that change with any text, label, group or template.
+
+        The order of the rows counts, because the episodes that a seed draws depend on
+        it; the name does not.
+
+        Example:
+
+        >>> a = Corpus(("hi", "bye"), ("greet", "leave"), name="a")
+        >>> a.digest() == Corpus(a.texts, a.labels, name="b").digest()
+        True
+        >>> a.digest() == Corpus(a.texts, a.labels, groups=("x", "x")).digest()
+        False
+        """
+        columns = (self.texts, self.labels, self.groups, self.templates)
+        content = json.dumps(columns, separators=(",", ":"))
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    def text_digests(self) -> dict[str, tuple[str, ...]]:
+        """For each class the digests of its texts, sorted, each once.
+
+        They do not depend on the order of the rows, on labels, or on case and blanks.
+        Two corpora have a text in common where they have a digest in common, which a
+        run's record can tell years later without holding the texts.
+
+        Example:
+
+        >>> trained = Corpus(("Hi", "bye"), ("greet", "leave")).text_digests()
+        >>> judged = Corpus(("hi", "thanks"), ("hello", "thank")).text_digests()
+        >>> set(trained["greet"]) & set(judged["hello"]) == set(judged["hello"])
+        True
+        """
+        found = defaultdict(set)
+        for text, label in zip(self.texts, self.labels, strict=True):
+            found[label].add(text_digest(text))
+        return {label: tuple(sorted(found[label])) for label in self.classes}
+
+    def class_digests(self) -> dict[str, str]:
+        """For each class 64 hexadecimal digits of what texts it holds.
+
+        Order, case and blanks of the texts do not count, nor does the label: a class
+        that was only renamed keeps its digest.
+
+        Example:
+
+        >>> a = Corpus(("hi", "hello"), ("greet", "greet")).class_digests()
+        >>> a["greet"] == Corpus(("Hello", "hi"), ("x", "x")).class_digests()["x"]
+        True
+        """
+        return {
+            label: hashlib.sha256(" ".join(digests).encode()).hexdigest()
+            for label, digests in self.text_digests().items()
+        }
+
+
+def _strings(values: Iterable[str], column: str, name: str) -> tuple[str, ...]:
+    """The column as plain strings, or the sentence on the entry that is none."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise CorpusError(
+            f"{name}: {column} have to be several strings, not {values!r:.40}."
+        )
+    column_values = tuple(values)
+    for row, value in enumerate(column_values):
+        if not isinstance(value, str):
+            raise CorpusError(
+                f"{name}: {column}[{row}] has to be a string, not {value!r:.40}."
+            )
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise CorpusError(
+                    f"{name}: {column}[{row}] holds half a character "
+                    f"({value[error.start]!a}), which UTF-8 cannot hold; remove it."
+                ) from error
+    return tuple(map(str, column_values))
 
 
 def corpus_of_rows(rows: Iterable[tuple[str, str, str | None]], name: str) -> Corpus:
