@@ -7,6 +7,17 @@ import keras
 from maml_tf.inner_loop.meta_gradients import Implicit
 from maml_tf.learners.maml import MAML
 
+REGISTERED = {
+    "implicit_maml": {
+        "class_name": "ImplicitMAML",
+        "summary": "the meta-gradient from where the inner loop ends",
+        "paper": "arXiv 1909.04630",
+        "takes": ("inner_steps", "inner_learning_rate", "update_rule", "fast_weights"),
+        "refuses": {"update_rule": ("learned_rates", "per_layer_per_step", "meta_sgd")},
+        "least_inner_steps": 1,
+    },
+}
+
 
 @keras.saving.register_keras_serializable(package="maml_tf")
 class ImplicitMAML(MAML):

@@ -19,6 +19,40 @@ from maml_tf.inner_loop.task_gradients import finite_tasks, sum_over_tasks
 from maml_tf.inner_loop.update_rules import positive, whole
 from maml_tf.learners.meta_learner import MetaLearner
 
+REGISTERED = {
+    "maml": {
+        "class_name": "MAML",
+        "summary": "exact gradient through the inner steps",
+        "paper": "arXiv 1703.03400",
+    },
+    "first_order_maml": {
+        "class_name": "MAML",
+        "options": {"first_order": True},
+        "summary": "the same without second derivatives",
+        "paper": "arXiv 1703.03400",
+        "takes": ("inner_steps", "inner_learning_rate", "update_rule", "fast_weights"),
+    },
+    "anil": {
+        "class_name": "MAML",
+        "options": {"fast_weights": "head"},
+        "summary": "only the head adapts",
+        "paper": "arXiv 1909.09157",
+    },
+    "learned_optimizer": {
+        "class_name": "MAML",
+        "options": {"update_rule": "learned_optimizer"},
+        "summary": "an LSTM opens the gates of each weight's update",
+        "paper": "Ravi & Larochelle 2017; arXiv 1606.04474",
+        "takes": (
+            "inner_steps",
+            "inner_learning_rate",
+            "meta_gradient",
+            "fast_weights",
+        ),
+        "refuses": {"meta_gradient": ("implicit",)},
+    },
+}
+
 
 @keras.saving.register_keras_serializable(package="maml_tf")
 class MAML(MetaLearner):

@@ -11,6 +11,23 @@ from maml_tf.learners.dropped_tasks import without_broken_inputs
 from maml_tf.learners.episode_checks import check_structure
 from maml_tf.learners.maml import MAML
 
+REGISTERED = {
+    "maml_plus_plus": {
+        "class_name": "MAMLPlusPlus",
+        "summary": "multi-step loss, rates per layer and step, derivative-order "
+        "annealing, cosine outer rate; each switchable",
+        "paper": "arXiv 1810.09502",
+        "takes": (
+            "inner_steps",
+            "inner_learning_rate",
+            "meta_gradient",
+            "fast_weights",
+        ),
+        "refuses": {"meta_gradient": ("implicit",)},
+        "least_inner_steps": 1,
+    },
+}
+
 
 @keras.saving.register_keras_serializable(package="maml_tf")
 class MAMLPlusPlus(MAML):

@@ -10,6 +10,16 @@ from maml_tf.learners.embedding_learner import EmbeddingLearner
 
 LEAST = 1e-9
 
+REGISTERED = {
+    "matching": {
+        "class_name": "MatchingNetwork",
+        "summary": "attention over the support set",
+        "paper": "arXiv 1606.04080",
+        "base_learner": "encoder",
+        "takes": (),
+    },
+}
+
 
 @keras.saving.register_keras_serializable(package="maml_tf")
 class MatchingNetwork(EmbeddingLearner):

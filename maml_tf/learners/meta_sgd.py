@@ -7,6 +7,21 @@ import keras
 from maml_tf.inner_loop import MetaSGDRule
 from maml_tf.learners.maml import MAML
 
+REGISTERED = {
+    "meta_sgd": {
+        "class_name": "MetaSGD",
+        "summary": "a learned rate for each parameter",
+        "paper": "arXiv 1707.09835",
+        "takes": (
+            "inner_steps",
+            "inner_learning_rate",
+            "meta_gradient",
+            "fast_weights",
+        ),
+        "refuses": {"meta_gradient": ("implicit",)},
+    },
+}
+
 
 @keras.saving.register_keras_serializable(package="maml_tf")
 class MetaSGD(MAML):

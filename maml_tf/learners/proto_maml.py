@@ -10,6 +10,16 @@ from maml_tf.inner_loop.shared_layers import Split, split_model
 from maml_tf.learners.maml import MAML
 from maml_tf.learners.prototypical import ABSENT, class_means
 
+REGISTERED = {
+    "proto_maml": {
+        "class_name": "ProtoMAML",
+        "summary": "the head starts from prototypes; any number of ways up to its "
+        "width",
+        "paper": "arXiv 1903.03096",
+        "refuses": {"fast_weights": ("lora",)},
+    },
+}
+
 
 @keras.saving.register_keras_serializable(package="maml_tf")
 class ProtoMAML(MAML):

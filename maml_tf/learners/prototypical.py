@@ -12,6 +12,17 @@ from maml_tf.learners.episode_checks import check_structure
 
 ABSENT = -1e9
 
+REGISTERED = {
+    "prototypical": {
+        "class_name": "PrototypicalNetwork",
+        "summary": "nearest class mean; soft k-means over unlabelled examples with "
+        "`refinement_steps`",
+        "paper": "arXiv 1703.05175, 1803.00676",
+        "base_learner": "encoder",
+        "takes": (),
+    },
+}
+
 
 @keras.saving.register_keras_serializable(package="maml_tf")
 class PrototypicalNetwork(EmbeddingLearner):

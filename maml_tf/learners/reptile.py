@@ -11,6 +11,24 @@ from maml_tf.inner_loop.update_rules import whole
 from maml_tf.learners.dropped_tasks import without_broken_inputs
 from maml_tf.learners.maml import MAML
 
+REGISTERED = {
+    "reptile": {
+        "class_name": "Reptile",
+        "summary": "moves towards the adapted weights; Adam with `beta_1=0` inside, "
+        "`inner_batch_size` examples a step",
+        "paper": "arXiv 1803.02999",
+        "takes": (
+            "inner_steps",
+            "inner_learning_rate",
+            "inner_batch_size",
+            "update_rule",
+            "fast_weights",
+        ),
+        "refuses": {"update_rule": ("learned_rates", "per_layer_per_step", "meta_sgd")},
+        "least_inner_steps": 1,
+    },
+}
+
 
 @keras.saving.register_keras_serializable(package="maml_tf")
 class Reptile(MAML):

@@ -7,6 +7,17 @@ import tensorflow as tf
 
 from maml_tf.learners.prototypical import PrototypicalNetwork
 
+REGISTERED = {
+    "rotating_prototypical": {
+        "class_name": "RotatingPrototypicalNetwork",
+        "summary": "every example in turn is its class's support: n one-shot episodes "
+        "for the encoder passes of one",
+        "paper": "close to arXiv 2004.11362",
+        "base_learner": "encoder",
+        "takes": (),
+    },
+}
+
 
 @keras.saving.register_keras_serializable(package="maml_tf")
 class RotatingPrototypicalNetwork(PrototypicalNetwork):

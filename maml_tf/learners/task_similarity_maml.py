@@ -12,6 +12,21 @@ from maml_tf.inner_loop.update_rules.per_task_rates import PerTaskRates
 from maml_tf.learners.maml import MAML
 from maml_tf.learners.prototypical import class_means
 
+REGISTERED = {
+    "task_similarity_maml": {
+        "class_name": "TaskSimilarityMAML",
+        "summary": "similarity of the task to learned keys sets start and rates",
+        "paper": "closest to HSML, arXiv 1905.05301",
+        "takes": (
+            "inner_steps",
+            "inner_learning_rate",
+            "meta_gradient",
+            "fast_weights",
+        ),
+        "refuses": {"meta_gradient": ("implicit",)},
+    },
+}
+
 
 @keras.saving.register_keras_serializable(package="maml_tf")
 class TaskSimilarityMAML(MAML):
