@@ -1,15 +1,17 @@
 """Command-line scripts: `python -m training.NAME --help` explains each.
 
 What a user runs lies in this folder, what research needs in `research`, and what both
-share in `common`.
+share in `common`. A wheel holds the users' scripts as `maml_tf.commands`.
 """
 
-import os
 from pathlib import Path
 
+from .common.quiet import silence_tensorflow
+
 # Before TensorFlow is imported: what it says of itself would hide what a script says.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+silence_tensorflow()
 
 # Research scripts answer to short names too: `python -m training.benchmark`.
 RESEARCH = Path(__file__).parent / "research"
-__path__ += [str(room) for room in sorted(RESEARCH.iterdir()) if room.is_dir()]
+if RESEARCH.is_dir():
+    __path__ += [str(room) for room in sorted(RESEARCH.iterdir()) if room.is_dir()]

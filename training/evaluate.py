@@ -20,9 +20,10 @@ from maml_tf.evaluation import (
     plot_inner_steps,
 )
 from maml_tf.learners import MAML
-from training.common.files import load_model, write_aside
-from training.common.running import run_script
-from training.common.settings import (
+
+from .common.files import load_model, write_aside
+from .common.running import run_script
+from .common.settings import (
     FLAGS,
     adopt_settings_of_run,
     encoded_splits,

@@ -15,8 +15,9 @@ from absl import app, flags, logging
 from maml_tf.evaluation.calibration import Calibration
 from maml_tf.serving import export_learner
 from maml_tf.serving.model_card import describe_run
-from training.common.files import load_model
-from training.common.running import run_script
+
+from .common.files import load_model
+from .common.running import run_script
 
 flags.DEFINE_string("model_dir", None, "A run of training.train.", required=True)
 flags.DEFINE_string("export_dir", None, "saved_models/NAME.", required=True)

@@ -17,8 +17,9 @@ from maml_tf.episodes import CorpusError, read_corpus
 from maml_tf.serving import load_signatures
 from maml_tf.serving.results import error_from
 from maml_tf.serving.saved_model import version_folder
-from training.common.files import write_aside
-from training.common.running import run_script
+
+from .common.files import write_aside
+from .common.running import run_script
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string(

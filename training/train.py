@@ -48,9 +48,10 @@ from maml_tf.learners import (
     Reptile,
     TaskSimilarityMAML,
 )
-from training.common.files import load_model, write_aside
-from training.common.running import run_script
-from training.common.settings import FLAGS, TASK_FLAGS, encoded_splits, shape_of_tasks
+
+from .common.files import load_model, write_aside
+from .common.running import run_script
+from .common.settings import FLAGS, TASK_FLAGS, encoded_splits, shape_of_tasks
 
 UPDATE_RULES = {
     "gradient_descent": GradientDescent,

@@ -26,8 +26,9 @@ def run_script(main: Callable[[list[str]], None]) -> None:
 
 def _show_all_flags_in_help() -> None:
     """Lets --help tell of the flags, too, that a script shares with others."""
+    ours = __name__.partition(".common.")[0]  # training, or maml_tf.commands
     for module, shared in flags.FLAGS.flags_by_module_dict().items():
-        if module.startswith("training."):
+        if module.startswith(f"{ours}."):
             for flag in shared:
                 flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
