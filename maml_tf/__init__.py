@@ -1,7 +1,6 @@
 """Meta-learning for chatbots in TensorFlow and Keras."""
 
 import sys
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from maml_tf.lazy_imports import lazy_attributes
@@ -56,4 +55,4 @@ __getattr__, __dir__ = lazy_attributes(
 # Beside Keras nothing is saved by waiting, and `keras.models.load_model` then finds the
 # classes of a saved learner after `import maml_tf` alone.
 if "keras" in sys.modules:
-    import_module("maml_tf.learners")
+    __getattr__("MetaLearner")

@@ -38,6 +38,9 @@ __all__ = sorted(_MODULES)
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # All with the first, so that Keras finds every class that a saved learner names.
+    for module in dict.fromkeys(_MODULES.values()):
+        import_module(module)
     return getattr(import_module(_MODULES[name]), name)
 
 
