@@ -10,7 +10,7 @@ import importlib.metadata
 import json
 import pathlib
 import textwrap
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import keras_nlp
@@ -37,6 +37,11 @@ class Pretrained(NamedTuple):
     backbone: keras.Model
     preprocessor: keras.layers.Layer
     exact_gelu: bool
+
+
+@keras.saving.register_keras_serializable(package="maml_tf")
+class SentencePieceBertPreprocessor(keras_nlp.models.TextClassifierPreprocessor):
+    """Texts as XLM-R cuts them, and the segment numbers that BERT wants beside."""
 
 
 def load_pretrained(
@@ -68,10 +73,8 @@ def load_pretrained(
     source = _resolve(preset)
     try:
         backbone = keras_nlp.models.Backbone.from_preset(source, dropout=dropout)
-        preprocessor = keras_nlp.models.TextClassifierPreprocessor.from_preset(
-            source, sequence_length=sequence_length
-        )
         settings = _hugging_face_settings(source)
+        preprocessor = _load_preprocessor(source, settings, sequence_length)
     except Exception as error:
         # Keras-NLP, the hubs' clients and the file readers below them raise a dozen
         # kinds of exceptions here; what they share is that the preset is not usable.
@@ -148,25 +151,45 @@ def _resolve(preset: str) -> str:
     return preset
 
 
-def _hugging_face_settings(source: str) -> dict:
+def _hugging_face_settings(source: str) -> dict[str, Any]:
     """Reads model and tokenizer settings where `source` is in Hugging Face's layout."""
-    if source.startswith("hf://"):
-        import huggingface_hub
-
-        def locate(name):
-            return huggingface_hub.hf_hub_download(source.removeprefix("hf://"), name)
-
-    elif "://" in source or not pathlib.Path(source).is_dir():
+    local = "://" not in source and pathlib.Path(source).is_dir()
+    if not local and not source.startswith("hf://"):
         return {}
-    else:
-
-        def locate(name):
-            return pathlib.Path(source) / name
-
-    config = json.loads(pathlib.Path(locate("config.json")).read_text("utf-8"))
+    config = json.loads(_locate(source, "config.json").read_text("utf-8"))
     if "model_type" not in config:
         return {}
-    tokenizer = json.loads(
-        pathlib.Path(locate("tokenizer_config.json")).read_text("utf-8")
+    text = _locate(source, "tokenizer_config.json").read_text("utf-8")
+    model = {key: config.get(key) for key in ("hidden_act", "model_type")}
+    return {**json.loads(text), **model}
+
+
+def _locate(source: str, name: str) -> pathlib.Path:
+    """The path of one file of a directory or of a Hugging Face repository."""
+    if not source.startswith("hf://"):
+        return pathlib.Path(source) / name
+    import huggingface_hub
+
+    return pathlib.Path(
+        huggingface_hub.hf_hub_download(source.removeprefix("hf://"), name)
     )
-    return {**tokenizer, "hidden_act": config.get("hidden_act")}
+
+
+def _load_preprocessor(
+    source: str, settings: dict[str, Any], sequence_length: int
+) -> keras.layers.Layer:
+    """The preprocessor that the weights were trained with.
+
+    Multilingual encoders such as multilingual-e5-small have BERT's body and XLM-R's
+    SentencePiece vocabulary, where Keras-NLP looks for BERT's own.
+    """
+    spelled_by_xlm = str(settings.get("tokenizer_class", "")).startswith("XLMRoberta")
+    if settings.get("model_type") != "bert" or not spelled_by_xlm:
+        return keras_nlp.models.TextClassifierPreprocessor.from_preset(
+            source, sequence_length=sequence_length
+        )
+    pieces = _locate(source, "sentencepiece.bpe.model").read_bytes()
+    return SentencePieceBertPreprocessor(
+        keras_nlp.models.XLMRobertaTokenizer(proto=pieces),
+        sequence_length=sequence_length,
+    )

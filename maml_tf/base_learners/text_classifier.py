@@ -119,6 +119,7 @@ def create_model(
     num_heads: int = 2,
     intermediate_dim: int | None = None,
     trainable_embeddings: bool = True,
+    text_prefix: str = "",
     seed: int | None = None,
 ) -> TextClassifier:
     """Makes a text classifier from a preset or from scratch.
@@ -144,6 +145,8 @@ def create_model(
         num_heads: Attention heads.
         intermediate_dim: Feed-forward width, 4 * `hidden_dim` if None.
         trainable_embeddings: False freezes the token, position and segment tables.
+        text_prefix: What the encoder reads before every text; see
+            `create_text_encoder`.
         seed: Makes all weights that are drawn here reproducible.
 
     Returns:
@@ -170,6 +173,7 @@ def create_model(
         num_heads=num_heads,
         intermediate_dim=intermediate_dim,
         trainable_embeddings=trainable_embeddings,
+        text_prefix=text_prefix,
         seed=seed,
     )
     return TextClassifier(encoder, num_classes, seed=seed)

@@ -11,6 +11,7 @@ from maml_tf.base_learners.low_rank import add_low_rank_factors
 from maml_tf.base_learners.position_embedding import (
     make_position_embeddings_differentiable,
 )
+from maml_tf.base_learners.prefixed_preprocessor import PrefixedPreprocessor
 from maml_tf.base_learners.presets import Pretrained, load_pretrained
 from maml_tf.base_learners.scratch import make_from_scratch, parse_scratch
 
@@ -179,6 +180,7 @@ def create_text_encoder(
     num_heads: int = 2,
     intermediate_dim: int | None = None,
     trainable_embeddings: bool = True,
+    text_prefix: str = "",
     seed: int | None = None,
 ) -> TextEncoder:
     """Makes a text encoder from a preset or from scratch.
@@ -200,6 +202,8 @@ def create_text_encoder(
         num_heads: Attention heads.
         intermediate_dim: Feed-forward width, 4 * `hidden_dim` if None.
         trainable_embeddings: False freezes the token, position and segment tables.
+        text_prefix: What the encoder reads before every text: "query: " for the E5
+            family. It is kept in saved models and exports.
         seed: Makes all weights that are drawn here reproducible.
 
     Returns:
@@ -245,9 +249,12 @@ def create_text_encoder(
             preset, dropout=dropout, sequence_length=sequence_length
         )
     _check_length(source, sequence_length)
+    preprocessor = source.preprocessor
+    if text_prefix:
+        preprocessor = PrefixedPreprocessor(preprocessor, text_prefix)
     return TextEncoder(
         source.backbone,
-        source.preprocessor,
+        preprocessor,
         pooling=pooling,
         normalize=normalize,
         lora_rank=lora_rank,
