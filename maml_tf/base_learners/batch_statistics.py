@@ -34,18 +34,20 @@ class BatchStatisticsNormalization(keras.layers.Layer):
         super().__init__(**kwargs)
         self.epsilon = epsilon
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         shape = (input_shape[-1],)
         self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones")
         self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros")
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         axes = list(range(len(inputs.shape) - 1))
         mean, variance = keras.ops.moments(inputs, axes)
         scale = self.gamma * keras.ops.rsqrt(variance + self.epsilon)
         return (inputs - mean) * scale + self.beta
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """The four-block conv net of the MAML paper (arXiv 1703.03400, section 5.2)."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -11,7 +13,7 @@ from maml_tf.base_learners.patch_convolution import (
     ReshapeMaxPooling,
 )
 
-CONVOLUTIONS = {
+CONVOLUTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "patches": (PatchConvolution, ReshapeMaxPooling),
     "native": (
         functools.partial(keras.layers.Conv2D, kernel_size=3, padding="same"),
@@ -86,7 +88,7 @@ def create_conv_net(
             f"{blocks} times by max-pooling."
         )
 
-    def initializer(index):
+    def initializer(index: int) -> keras.initializers.Initializer:
         # Glorot's bounds over fan-in 9 * channels, as Keras has for Conv2D.
         layer_seed = None if seed is None else seed + index
         return keras.initializers.GlorotUniform(seed=layer_seed)

@@ -41,7 +41,7 @@ def create_multilayer_perceptron(
     if min(widths) < 1:
         raise BaseLearnerError(f"Every width has to be at least 1; they are {widths}.")
 
-    def initializer(index):
+    def initializer(index: int) -> keras.initializers.Initializer:
         layer_seed = None if seed is None else seed + index
         return keras.initializers.GlorotUniform(seed=layer_seed)
 

@@ -67,7 +67,7 @@ class PatchConvolution(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.kernel = self.add_weight(
             name="kernel",
             shape=(_SIZE, _SIZE, input_shape[-1], self.filters),
@@ -77,7 +77,7 @@ class PatchConvolution(keras.layers.Layer):
             name="bias", shape=(self.filters,), initializer=self.bias_initializer
         )
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         height, width, channels = inputs.shape[1:]
         rows, columns = self._output_size(height), self._output_size(width)
         padded = keras.ops.pad(
@@ -106,7 +106,7 @@ class PatchConvolution(keras.layers.Layer):
         outputs = keras.ops.reshape(outputs, (-1, rows, columns, self.filters))
         return outputs + self.bias
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
         batch, height, width, _ = input_shape
         return (
             batch,
@@ -155,7 +155,7 @@ class ReshapeMaxPooling(keras.layers.Layer):
     TensorShape([1, 2, 3, 2])
     """
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         rows, columns = inputs.shape[1] // 2, inputs.shape[2] // 2
         blocks = keras.ops.reshape(
             inputs[:, : 2 * rows, : 2 * columns],
@@ -163,6 +163,6 @@ class ReshapeMaxPooling(keras.layers.Layer):
         )
         return keras.ops.max(blocks, axis=(2, 4))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
         batch, height, width, channels = input_shape
         return batch, height // 2, width // 2, channels

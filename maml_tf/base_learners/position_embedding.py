@@ -7,6 +7,8 @@ position table is a fast weight. A strided slice has all of them, and the values
 the same.
 """
 
+from typing import Any
+
 import keras
 import keras_nlp
 
@@ -30,7 +32,7 @@ class PositionEmbedding(keras_nlp.layers.PositionEmbedding):
     TensorShape([2, 5, 4])
     """
 
-    def call(self, inputs, start_index=0, positions=None):
+    def call(self, inputs: Any, start_index: Any = 0, positions: Any = None) -> Any:
         if positions is not None:
             return super().call(inputs, start_index=start_index, positions=positions)
         shape = keras.ops.shape(inputs)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import keras
 import keras_nlp
 
-from maml_tf.base_learners.errors import BaseLearnerError
+from maml_tf.base_learners.errors import BaseLearnerError, first_line
 
 PRESET_FORMS = (
     "a base learner is given as 'scratch', 'scratch:num_layers=2,hidden_dim=128', a "
@@ -78,10 +78,9 @@ def load_pretrained(
     except Exception as error:
         # Keras-NLP, the hubs' clients and the file readers below them raise a dozen
         # kinds of exceptions here; what they share is that the preset is not usable.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise BaseLearnerError(
             f"The preset {preset!r} cannot be loaded ({type(error).__name__}: "
-            f"{textwrap.shorten(reason, 200).rstrip('.')}); {PRESET_FORMS}."
+            f"{textwrap.shorten(first_line(error), 200).rstrip('.')}); {PRESET_FORMS}."
         ) from error
     if settings.get("do_lower_case") and settings.get("strip_accents") is not False:
         # The reference tokenizer takes accents off whenever it lower-cases, unless

@@ -58,10 +58,10 @@ class ProjectedEncoder(keras.Model):
         """From a list of strings to the dict of tensors that the encoder takes."""
         return self.encoder.preprocessor
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Does nothing: both parts are built when they are made."""
 
-    def call(self, inputs: Mapping[str, Any], training: bool = False):
+    def call(self, inputs: Mapping[str, Any], training: bool = False) -> Any:
         return self.projection(self.encoder(inputs, training=training))
 
     def get_config(self) -> dict[str, Any]:

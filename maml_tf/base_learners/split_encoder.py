@@ -6,7 +6,7 @@ transformer, then cost nothing at all.
 """
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,10 +125,10 @@ class UpperEncoder(keras.Model):
         """From a list of strings to the dict of tensors that the encoder takes."""
         return self.encoder.preprocessor
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Does nothing: the encoder is built when it is made."""
 
-    def call(self, inputs: Mapping[str, Any], training: bool = False):
+    def call(self, inputs: Mapping[str, Any], training: bool = False) -> Any:
         hidden, mask = inputs["hidden"], inputs["padding_mask"]
         for layer in self.upper_layers:
             hidden = layer(hidden, padding_mask=mask, training=training)
@@ -180,7 +180,7 @@ def lower_states(
     }
 
     @tf.function(jit_compile=True, input_signature=[specification])
-    def run(batch):
+    def run(batch: Mapping[str, Any]) -> Any:
         return upper._lower(batch, training=False)
 
     for rows, length in sorted_batches(lengths, batch_size):
@@ -206,7 +206,9 @@ def embed_states(
     return vectors
 
 
-def sorted_batches(lengths: np.ndarray, batch_size: int):
+def sorted_batches(
+    lengths: np.ndarray, batch_size: int
+) -> Iterator[tuple[np.ndarray, int]]:
     """Yields row numbers, always `batch_size` of them, and the length they need.
 
     Texts of like length stand together. The last batch of a length is filled up with

@@ -77,18 +77,18 @@ class TextClassifier(keras.Model):
         """From a list or tensor of strings to a dict of padded token tensors."""
         return self.encoder.preprocessor
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Does nothing: encoder and head are built when they are made."""
 
-    def encode(self, inputs: Mapping[str, Any], training: bool = False):
+    def encode(self, inputs: Mapping[str, Any], training: bool = False) -> Any:
         """Returns the features, of shape [batch, dim], of token tensors."""
         return self.encoder(inputs, training=training)
 
-    def classify(self, features, training: bool = False):
+    def classify(self, features: Any, training: bool = False) -> Any:
         """Returns the logits, of shape [batch, num_classes], of features."""
         return self.head(features, training=training)
 
-    def call(self, inputs: Mapping[str, Any], training: bool = False):
+    def call(self, inputs: Mapping[str, Any], training: bool = False) -> Any:
         return self.classify(self.encode(inputs, training=training), training=training)
 
     def get_config(self) -> dict[str, Any]:

@@ -110,10 +110,10 @@ class TextEncoder(keras.Model):
         if self.lora_rank is not None:
             add_low_rank_factors(self.backbone, self.lora_rank, seed=self.seed)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Does nothing: the backbone is built when it is made."""
 
-    def call(self, inputs: Mapping[str, Any], training: bool = False):
+    def call(self, inputs: Mapping[str, Any], training: bool = False) -> Any:
         names = self.backbone.input
         missing = [name for name in names if name not in inputs]
         if missing:
@@ -126,7 +126,7 @@ class TextEncoder(keras.Model):
         )
         return self.pool(outputs, inputs["padding_mask"])
 
-    def pool(self, outputs: Any, padding_mask: Any):
+    def pool(self, outputs: Any, padding_mask: Any) -> Any:
         """Returns the vectors, of shape [batch, dim], of the backbone's outputs."""
         tokens = _token_vectors(outputs)
         # Half precision would overflow in the sum and underflow in the division.

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from maml_tf.base_learners.errors import BaseLearnerError
+from maml_tf.base_learners.errors import BaseLearnerError, first_line
 from maml_tf.base_learners.tf_keras_variables import (
     References,
     StateProxy,
@@ -110,7 +110,7 @@ class _LayerVariables(keras.layers.Layer):
             self._mirrored.append((variable, copied))
         return copied
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         super().load_own_variables(store)
         # A shared variable is read where it is, so a loaded value has to go there.
         for original, copied in self._mirrored:
@@ -227,10 +227,10 @@ class TFKerasBaseLearner(keras.Model):
         self.layer_variables = holders
         self.__dict__["_pairs"] = pairs
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Does nothing: the tf-keras model is built before it is wrapped."""
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         values = {}
         for original, copied in self._pairs:
             if id(original) in self._shared:
@@ -289,7 +289,7 @@ class TFKerasBaseLearner(keras.Model):
             raise BaseLearnerError(
                 "The tf-keras model cannot be rebuilt: its classes have to be imported "
                 "and registered by tf_keras.saving.register_keras_serializable "
-                f"({str(error).splitlines()[0]})."
+                f"({first_line(error)})."
             ) from error
         if not model.variables:
             model(sample)
@@ -352,7 +352,7 @@ def _unreplaceable(
         # The model is the caller's code and may raise anything on zeros.
         raise BaseLearnerError(
             f"The tf-keras model {model.name!r} fails on a batch of zeros; give "
-            f"sample_inputs that it takes ({str(error).splitlines()[0]})."
+            f"sample_inputs that it takes ({first_line(error)})."
         ) from error
     gradients = tape.gradient(outputs, floating)
     read = {

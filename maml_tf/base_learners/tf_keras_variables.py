@@ -174,7 +174,7 @@ class StateProxy:
     # Tensors on the left of an operator leave it to the proxy.
     __array_priority__ = 200
 
-    def __init__(self, variable):
+    def __init__(self, variable: Any) -> None:
         self._variable = variable
 
     def read_value(self) -> tf.Tensor:
@@ -183,29 +183,29 @@ class StateProxy:
 
     value = read_value
 
-    def assign(self, value, use_locking=False, name=None, read_value=True) -> None:
+    def assign(self, value: Any, *_: Any, **__: Any) -> None:
         """Assigns to the Keras 3 variable."""
         self._variable.assign(tf.cast(value, self._variable.dtype))
 
-    def assign_add(self, delta, use_locking=False, name=None, read_value=True) -> None:
+    def assign_add(self, delta: Any, *_: Any, **__: Any) -> None:
         """Adds to the Keras 3 variable."""
         self.assign(self.read_value() + tf.cast(delta, self._variable.dtype))
 
-    def assign_sub(self, delta, use_locking=False, name=None, read_value=True) -> None:
+    def assign_sub(self, delta: Any, *_: Any, **__: Any) -> None:
         """Subtracts from the Keras 3 variable."""
         self.assign(self.read_value() - tf.cast(delta, self._variable.dtype))
 
-    def __tf_tensor__(self, dtype=None, name=None):
+    def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> tf.Tensor:
         return tf.convert_to_tensor(self.read_value(), dtype=dtype, name=name)
 
-    def __getattr__(self, attribute):
+    def __getattr__(self, attribute: str) -> Any:
         if attribute.startswith("__"):
             raise AttributeError(attribute)
         return getattr(self.read_value(), attribute)
 
 
 def _forward_operator(name: str) -> None:
-    def operator(self, *operands):
+    def operator(self: StateProxy, *operands: Any) -> Any:
         return getattr(self.read_value(), name)(*operands)
 
     setattr(StateProxy, name, operator)
@@ -238,8 +238,8 @@ def _replaced(value: Any, values: Mapping[int, Any], owner: Any) -> Any:
     """Copies containers, so that those of the model are never written to."""
     if isinstance(value, dict):
         return {key: _replaced(inner, values, owner) for key, inner in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)._make(_replaced(inner, values, owner) for inner in value)
+    if isinstance(value, tuple) and (make := getattr(value, "_make", None)):
+        return make(_replaced(inner, values, owner) for inner in value)
     if isinstance(value, list | tuple):
         copied = [_replaced(inner, values, owner) for inner in value]
         return tuple(copied) if isinstance(value, tuple) else copied

@@ -73,7 +73,7 @@ class WithinClassWhitening(keras.layers.Layer):
         projection = (directions / spread) @ directions.T
         if not self.built:
             self.build(vectors.shape)
-            self.built = True
+            self.built: bool = True
         self.centre.assign(vectors.mean(axis=0))
         self.projection.assign(projection / np.trace(projection) * len(projection))
 

@@ -83,7 +83,7 @@ def episode_accuracies(
     array([1., 1., 1.])
     """
 
-    def draw(data):
+    def draw(data: EncodedCorpus) -> tf.data.Dataset:
         return episode_dataset(
             data,
             ways=ways,
@@ -99,7 +99,7 @@ def episode_accuracies(
     learner, encoded = embed_once(learner, encoded, draw)
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def answer(x):
+    def answer(x: dict[str, Any]) -> tf.Tensor:
         if not adapt_options:
             return learner(x, training=False)
         support = x["support_inputs"], x["support_targets"]

@@ -52,16 +52,16 @@ def calibrate_learner(
     >>> -2 < fitted.threshold < 0  # the squared distance to another class is 2
     True
     """
-    shape = {"ways": ways, "shots": shots, "queries": queries}
     large = large_classes(
         encoded.labels, shots=shots, queries=queries, templates=encoded.templates
     )
-    shape["ways"] += large > ways
 
-    def draw(data: EncodedCorpus):
+    def draw(data: EncodedCorpus) -> tf.data.Dataset:
         return episode_dataset(
             data,
-            **shape,
+            ways=ways + (large > ways),
+            shots=shots,
+            queries=queries,
             tasks_per_batch=1,
             seed=seed,
             steps=episodes,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -84,7 +85,7 @@ def embed_corpus(
 
     # Not `encoder.predict`, which on an uncompiled model runs XLA for every new shape.
     @tf.function(autograph=False, reduce_retracing=True)
-    def encode(inputs):
+    def encode(inputs: Any) -> tf.Tensor:
         return tf.cast(encoder(inputs, training=False), tf.float32)
 
     pieces = []

@@ -39,7 +39,7 @@ def predict_without_transduction(
     queries = tf.convert_to_tensor(x["query_inputs"])
     fast = learner.adapt(support, x["support_targets"], **adapt_options)
 
-    def predict(place):
+    def predict(place: tf.Tensor | int) -> tf.Tensor:
         inputs = tf.concat([support, queries[:, place, tf.newaxis]], axis=1)
         return learner.predict_adapted(fast, inputs)[:, -1]
 

@@ -4,6 +4,8 @@ A learner whose adaptation does not change the encoder needs each test text embe
 once, not once an episode.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -12,7 +14,7 @@ from maml_tf.evaluation.accuracy import episode_accuracies
 from maml_tf.learners import MetaLearner, PrototypicalNetwork
 
 
-def nearest_prototype(dim: int, **options) -> PrototypicalNetwork:
+def nearest_prototype(dim: int, **options: Any) -> PrototypicalNetwork:
     """A prototypical network over ready vectors, its encoder the identity.
 
     Args:
