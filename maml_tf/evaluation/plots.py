@@ -1,9 +1,9 @@
 """Pictures of a training run."""
 
 from pathlib import Path
-from typing import Any
 
 from maml_tf.evaluation.accuracy import Accuracy
+from maml_tf.evaluation.pictures import new_figure, save_picture
 
 
 def plot_curves(rows: list[dict[str, float]], path: str | Path) -> None:
@@ -13,9 +13,9 @@ def plot_curves(rows: list[dict[str, float]], path: str | Path) -> None:
         rows: one dict per validation, with `step`, `loss` and `validation_accuracy`.
         path: the PNG file to write.
     """
-    pyplot = _pyplot()
     steps = [row["step"] for row in rows]
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.5))
+    figure = new_figure(9, 3.5)
+    left, right = figure.subplots(1, 2)
     left.plot(steps, [row["loss"] for row in rows], marker="o")
     left.set(xlabel="meta-training step", ylabel="query loss", title="Training")
     right.errorbar(
@@ -30,7 +30,7 @@ def plot_curves(rows: list[dict[str, float]], path: str | Path) -> None:
         ylabel="accuracy, 95 % interval",
         title="Intents of the validation classes",
     )
-    _save(figure, path)
+    save_picture(figure, path)
 
 
 def plot_inner_steps(
@@ -43,8 +43,8 @@ def plot_inner_steps(
         path: the PNG file to write.
         baseline: of the frozen encoder, drawn as a band.
     """
-    pyplot = _pyplot()
-    figure, axes = pyplot.subplots(figsize=(5, 3.5))
+    figure = new_figure(5, 3.5)
+    axes = figure.subplots()
     axes.errorbar(
         list(curve),
         [accuracy.mean for accuracy in curve.values()],
@@ -62,20 +62,4 @@ def plot_inner_steps(
         title="Intents never seen in training",
     )
     axes.legend()
-    _save(figure, path)
-
-
-def _pyplot() -> Any:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot
-
-
-def _save(figure: Any, path: str | Path) -> None:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    _pyplot().close(figure)
+    save_picture(figure, path)

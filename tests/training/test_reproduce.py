@@ -7,6 +7,7 @@ import pytest
 from script_runs import run
 
 from training.research.papers import sinusoid, task_mixture
+from training.research.papers.row_names import UnknownRowError, named_rows
 from training.research.papers.rows import run_row
 
 
@@ -45,7 +46,7 @@ def test_rows_of_another_run_stay_in_the_report(tmp_path):
     )
     names = ["MAML, 1 step, 5-shot", "pretrained on all tasks, 5-shot"]
     for name in reversed(names):
-        done = run("reproduce", *options, f'--rows="{name}"')
+        done = run("reproduce", *options, f"--rows={name}")
         assert done.returncode == 0, done.stderr[-2000:]
     report = json.loads((tmp_path / "reproduce_sinusoid.json").read_text())
     assert [row["name"] for row in report["rows"]] == names
@@ -54,10 +55,40 @@ def test_rows_of_another_run_stay_in_the_report(tmp_path):
     assert (tmp_path / "reproduce_sinusoid.png").stat().st_size > 0
 
 
-def test_an_unknown_row_is_named_before_any_work(tmp_path):
-    done = run("reproduce", "--table=sinusoid", "--rows=MAML", f"--work_dir={tmp_path}")
+NAMES = ["MAML, 1 step, 5-shot", "ANIL, 5-shot", "ANIL", "ANIL, 5-shot, twice"]
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (["ANIL, 5-shot"], NAMES[1:2]),
+        (["ANIL"], NAMES[2:3]),
+        (["ANIL, 5-shot,MAML, 1 step, 5-shot"], NAMES[:2]),
+        (["ANIL,ANIL, 5-shot, twice", "MAML, 1 step, 5-shot"], [NAMES[0], *NAMES[2:]]),
+        (['"ANIL, 5-shot","ANIL"'], NAMES[1:3]),
+        (["MAML,1 step,5-shot"], NAMES[:1]),
+    ],
+)
+def test_rows_whose_names_hold_commas(given, found):
+    assert named_rows(given, NAMES) == found
+
+
+def test_what_names_no_row_is_said():
+    with pytest.raises(UnknownRowError, match="no row is called 'Reptile, 5-shot'"):
+        named_rows(["ANIL, 5-shot,Reptile, 5-shot"], NAMES)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--table=sinusoid", "--rows=MAML"), "no row is called 'MAML'"),
+        (("--table=task_mixture", "--episodes=2"), "needs --episodes=4 or more"),
+    ],
+)
+def test_flags_that_do_not_fit_are_refused_before_any_work(tmp_path, flags, message):
+    done = run("reproduce", *flags, f"--work_dir={tmp_path / 'work'}")
     assert done.returncode != 0
-    assert "--rows names MAML" in done.stderr + done.stdout
+    assert message in done.stderr + done.stdout
     assert not list(tmp_path.iterdir())
 
 

@@ -4,10 +4,12 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from maml_tf.evaluation import mean_with_interval
+from maml_tf.evaluation.pictures import new_figure, save_picture
 from training.common.files import read_json, write_aside
 
 Row = dict[str, str | float | int]
@@ -101,31 +103,54 @@ def _column(row: Row) -> str:
 
 
 def plot_rows(rows: Iterable[Row], path: Path) -> None:
-    """Draws the means over folds as bars with their intervals into a PNG file."""
-    import matplotlib
+    """Draws the means over folds as points with their intervals into a PNG file.
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+    A panel for each data set and regime, a line a learner, a colour a number of shots.
+    Points, for they need no axis that begins at zero.
+    """
     means = [row for row in with_means(rows) if row["fold"] == "mean"]
-    columns = list(dict.fromkeys(_column(row) for row in means))
-    learners = list(dict.fromkeys(row["learner"] for row in means))
-    figure, axes = pyplot.subplots(figsize=(2 + 1.6 * len(columns), 4))
-    width = 0.8 / len(learners)
-    for index, learner in enumerate(learners):
-        mine = [row for row in means if row["learner"] == learner]
-        axes.bar(
-            [columns.index(_column(row)) + index * width for row in mine],
-            [100 * row["accuracy"] for row in mine],
-            width,
-            yerr=[100 * row["ci95"] for row in mine],
-            label=learner,
-        )
-    lowest = min(100 * row["accuracy"] for row in means)
-    axes.set_ylim(max(0, lowest - 10), 100)
-    axes.set_xticks(np.arange(len(columns)) + 0.4 - width / 2, columns)
-    axes.set_ylabel("accuracy on unseen intents, %")
-    axes.legend(loc="lower right")
-    figure.tight_layout()
-    write_aside(path, lambda p: figure.savefig(p, dpi=120))
-    pyplot.close(figure)
+    datasets, regimes, learners, shots = (
+        list(dict.fromkeys(row[name] for row in means))
+        for name in ("dataset", "regime", "learner", "shots")
+    )
+    height = (0.3 * len(learners) + 0.8) * len(regimes) + 0.5
+    figure = new_figure(2.5 + 3.5 * len(datasets), height)
+    panels = figure.subplots(
+        len(regimes), len(datasets), sharex="col", sharey=True, squeeze=False
+    )
+    for line, regime in enumerate(regimes):
+        for column, dataset in enumerate(datasets):
+            panel = panels[line, column]
+            for number in shots:
+                mine = [
+                    row
+                    for row in means
+                    if (row["dataset"], row["regime"], row["shots"])
+                    == (dataset, regime, number)
+                ]
+                panel.errorbar(
+                    [100 * row["accuracy"] for row in mine],
+                    [learners.index(row["learner"]) for row in mine],
+                    xerr=[100 * row["ci95"] for row in mine],
+                    fmt="o",
+                    capsize=3,
+                    color=f"C{shots.index(number)}",
+                    label=f"{number} example{'s' * (number > 1)} of each intent",
+                )
+            told = {"full": "all training texts", "low": "ten training texts a class"}
+            panel.set_title(f"{dataset}, {told.get(regime, regime)}", fontsize=10)
+            panel.grid(alpha=0.3)
+    names = [name.replace("_", " ") for name in learners]
+    panels[0, 0].set_yticks(range(len(names)), names)
+    panels[0, 0].set_ylim(len(names) - 0.5, -0.5)
+    for panel in panels[-1]:
+        panel.set_xlabel("accuracy on unseen intents, %")
+    # A panel of the grid may lack a number of shots that another has.
+    found: dict[str, Any] = {}
+    for panel in panels.flat:
+        handles, labels = panel.get_legend_handles_labels()
+        found |= dict(zip(labels, handles, strict=True))
+    figure.legend(
+        found.values(), found, loc="outside lower center", ncols=max(len(found), 1)
+    )
+    write_aside(path, lambda aside: save_picture(figure, aside))

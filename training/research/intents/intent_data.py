@@ -86,13 +86,13 @@ def fold_names(folder: Path) -> tuple[str, ...]:
         )
     try:
         folds = json.loads((folder / "folds.json").read_text(encoding="utf-8"))
-        names = tuple(sorted(folds))
-        assert names and isinstance(folds, dict)
-    except (ValueError, AssertionError) as error:
+    except ValueError:
+        folds = None
+    if not isinstance(folds, dict) or not folds:
         raise CorpusError(
             f'{folder}/folds.json is not an object like {{"01": {{"train": …}}}}.'
-        ) from error
-    return names
+        )
+    return tuple(sorted(folds))
 
 
 def prepare(folder: Path, upper: UpperEncoder, cache: Path) -> IntentData:

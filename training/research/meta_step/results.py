@@ -85,36 +85,43 @@ def table(rows: list[Row]) -> str:
 
 
 def plot(rows: list[Row], path: Path) -> None:
-    """Bars of speed by workload, and memory and first step over the inner steps."""
-    import matplotlib
+    """Speed by workload as bars; memory and first step over the inner steps of W2.
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    W1, at another inner rate and unrolled, is no point of W2's lines.
+    """
+    # Imported here: the table needs no TensorFlow.
+    from maml_tf.evaluation.pictures import new_figure, save_picture
 
-    curve = [row for row in rows if row["workload"] in ("W1", "W2")]
+    curve = [row for row in rows if row["workload"] == "W2"]
     bars = [row for row in rows if row["workload"] != "W2"]
     names = [name for name in CONTENDERS if any(r["contender"] == name for r in rows)]
     colours = {name: f"C{index}" for index, name in enumerate(names)}
-    figure, axes = pyplot.subplots(1, 3, figsize=(15, 4.5))
+    figure = new_figure(15, 5.5)
+    speed, memory, start = figure.subplots(1, 3)
     groups = [name for name in WORKLOADS if any(r["workload"] == name for r in bars)]
+    handles = {}
     for row in bars:
+        name = row["contender"]
         ratio = ratio_to_fastest_peer(row, rows)
         place = groups.index(row["workload"])
-        shift = (names.index(row["contender"]) + 0.5) / len(names) - 0.5
-        height = row["steps_per_second"] if ratio is None else ratio
-        axes[0].bar(
+        shift = (names.index(name) + 0.5) / len(names) - 0.5
+        handles[name] = speed.bar(
             place + 0.9 * shift,
-            height,
+            row["steps_per_second"] if ratio is None else ratio,
             0.85 / len(names),
-            color=colours[row["contender"]],
+            color=colours[name],
         )
-    axes[0].axhline(1, color="grey", linewidth=0.8, linestyle="--")
-    axes[0].set_xticks(range(len(groups)), groups)
-    axes[0].set_ylabel("meta-steps a second, fastest peer = 1")
+    speed.axhline(1, color="grey", linewidth=0.8, linestyle="--")
+    speed.set_xticks(range(len(groups)), groups)
+    speed.set(
+        ylabel="meta-steps a second, fastest peer = 1",
+        title="Speed at 5 inner steps, by workload",
+    )
     for axis, key, label in (
-        (axes[1], "peak_memory_mb", "peak memory, MiB"),
-        (axes[2], "first_step_seconds", "seconds to the first step"),
+        (memory, "peak_memory_mb", "peak memory, MiB"),
+        (start, "first_step_seconds", "seconds to the first step"),
     ):
+        steps = sorted({row["inner_steps"] for row in curve})
         for name in names:
             points = sorted(
                 (row["inner_steps"], row[key])
@@ -122,13 +129,17 @@ def plot(rows: list[Row], path: Path) -> None:
                 if row["contender"] == name
             )
             if points:
-                axis.plot(*zip(*points, strict=True), "o-", color=colours[name])
-        axis.set_xlabel("inner steps (W1 and W2)")
-        axis.set_ylabel(label)
+                (line,) = axis.plot(
+                    *zip(*points, strict=True), "o-", color=colours[name]
+                )
+                handles.setdefault(name, line)
+        axis.set_xticks(steps)
+        axis.set(
+            xlabel="inner steps",
+            ylabel=label,
+            title=f"{label[0].upper()}{label[1:]}, workload W2",
+        )
         axis.set_ylim(bottom=0)
-    handles = [pyplot.Line2D([], [], color=colours[n], marker="o") for n in names]
-    titles = [f"{name}: {CONTENDERS[name].title}" for name in names]
-    figure.legend(handles, titles, loc="lower center", ncols=3, fontsize=8)
-    figure.tight_layout(rect=(0, 0.04 + 0.04 * -(-len(names) // 3), 1, 1))
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+    titles = [f"{name}: {CONTENDERS[name].title}" for name in handles]
+    figure.legend(handles.values(), titles, loc="outside lower center", ncols=3)
+    write_aside(path, lambda aside: save_picture(figure, aside, dpi=110))

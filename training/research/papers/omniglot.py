@@ -21,6 +21,8 @@ from training.research.papers.rows import Row
 FILTERS = 64
 SETTINGS = {"5-way 1-shot": (5, 1), "5-way 5-shot": (5, 5), "20-way 1-shot": (20, 1)}
 QUERIES = 5
+# An interval needs two.
+FEWEST_EPISODES = 2
 
 
 def pooled_net(classes: int = 1, **options: Any) -> keras.Model:

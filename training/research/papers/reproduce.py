@@ -21,11 +21,16 @@ from training.research.papers.report import (
     with_earlier_rows,
     without_infinities,
 )
+from training.research.papers.row_names import UnknownRowError, named_rows
 from training.research.papers.rows import run_row
 
 TABLES = ("sinusoid", "omniglot", "task_mixture")
 flags.DEFINE_enum("table", None, TABLES, "Which table.", required=True)
-flags.DEFINE_list("rows", None, "Names of the rows to run; by default all.")
+flags.DEFINE_multi_string(
+    "rows",
+    None,
+    "A row to run, or several with commas between them; all if left out.",
+)
 flags.DEFINE_integer("meta_steps", None, "Meta-steps instead of each row's own.")
 flags.DEFINE_integer("episodes", 600, "Test tasks of each figure.", lower_bound=2)
 flags.DEFINE_integer("seed", 0, "Fixes tasks and initial weights.")
@@ -39,17 +44,22 @@ def main(argv: list[str]) -> None:
     table = importlib.import_module(f"training.research.papers.{FLAGS.table}")
     rows = table.rows(FLAGS.data_dir, FLAGS.seed, FLAGS.meta_steps, FLAGS.episodes)
     names = [row.name for row in rows]
-    unknown = sorted(set(FLAGS.rows or ()) - set(names))
-    if unknown:
+    try:
+        chosen = named_rows(FLAGS.rows, names) if FLAGS.rows else names
+    except UnknownRowError as error:
         raise app.UsageError(
-            f"--rows names {', '.join(unknown)}, but {FLAGS.table} has "
-            f"{', '.join(names)}."
+            f"--rows: {error}; {FLAGS.table} has {' | '.join(names)}."
+        ) from error
+    if FLAGS.episodes < table.FEWEST_EPISODES:
+        raise app.UsageError(
+            f"--table={FLAGS.table} needs --episodes={table.FEWEST_EPISODES} or more "
+            f"for its intervals, not {FLAGS.episodes}."
         )
     work, output = Path(FLAGS.work_dir) / FLAGS.table, Path(FLAGS.output_dir)
     earlier = read_json(output / f"reproduce_{FLAGS.table}.json", missing={})
     results = []
     for row in rows:
-        if not FLAGS.rows or row.name in FLAGS.rows:
+        if row.name in chosen:
             results.append(run_row(row, work, seed=FLAGS.seed))
     results = with_earlier_rows(results, earlier, names, FLAGS.episodes)
     output.mkdir(parents=True, exist_ok=True)

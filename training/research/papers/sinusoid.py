@@ -1,6 +1,6 @@
 """The sinusoid table of the MAML paper (arXiv 1703.03400, section 5.1)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from maml_tf import MAML, MetaLearner, Reptile
 from maml_tf.base_learners import create_multilayer_perceptron
 from maml_tf.episodes.regression import regression_episodes
 from maml_tf.evaluation import mean_with_interval
+from maml_tf.evaluation.pictures import new_figure, save_picture
 from maml_tf.inner_loop import Adam, GradientDescent, LearnedOptimizer
 from maml_tf.inner_loop.meta_gradients import Implicit
 from maml_tf.learners import ImplicitMAML, MAMLPlusPlus, MetaSGD
@@ -25,6 +26,8 @@ ADAM_RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
 GRID = np.linspace(-5, 5, 101, dtype="float32")
 PANELS_A_LINE = 4
 TASKS, QUERIES, LOSS = 25, 10, "mean_squared_error"
+# An interval needs two.
+FEWEST_EPISODES = 2
 
 
 def network(seed: int = 0) -> keras.Model:
@@ -149,29 +152,46 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
 
 def draw(results: list[dict[str, Any]], path: Path) -> None:
     """Fits of one held-out sinusoid after 0, 1 and 10 steps, a panel a learner."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     lines = -(-len(results) // PANELS_A_LINE)
     columns = min(len(results), PANELS_A_LINE)
-    figure, panels = pyplot.subplots(
-        lines, columns, figsize=(3 * columns, 3 * lines), sharey=True, squeeze=False
-    )
+    figure = new_figure(3 * columns, 3 * lines + 0.5)
+    panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     for panel in panels.flat[len(results) :]:
         panel.set_axis_off()
     for panel, row in zip(panels.flat, results, strict=False):
         fits = row["figures"]["fits"]
+        truth = sinusoid_through(fits["inputs"], fits["targets"], GRID)
+        panel.plot(GRID, truth, color="0.75", linewidth=5, label="the sinusoid")
         for label, style in (("0", ":"), ("1", "--"), ("10", "-")):
             plural = "" if label == "1" else "s"
-            panel.plot(GRID, fits[label], style, label=f"{label} step{plural}")
+            panel.plot(GRID, fits[label], style, label=f"after {label} step{plural}")
         panel.plot(fits["inputs"], fits["targets"], "k^", label="support set")
         panel.set_title(row["name"], fontsize=9)
-    panels[0, 0].legend(fontsize=7)
-    figure.tight_layout()
-    figure.savefig(path, dpi=110, format="png")
-    pyplot.close(figure)
+        # A fit that runs away would flatten all others.
+        middle, reach = (truth.max() + truth.min()) / 2, np.ptp(truth)
+        panel.set_ylim(middle - reach, middle + reach)
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    save_picture(figure, path, dpi=110)
+
+
+def sinusoid_through(
+    inputs: Sequence[float], targets: Sequence[float], grid: np.ndarray
+) -> np.ndarray:
+    """The sinusoid of period 2 pi through points that lie on one, on a grid.
+
+    Example:
+
+    >>> points = np.array([0.0, 1.0, 2.0])
+    >>> sinusoid_through(points, 3 * np.sin(points - 0.5), np.array([0.5, 2.0]))
+    array([0.        , 2.99248496])
+    """
+
+    def waves(x: Any) -> np.ndarray:
+        return np.stack([np.sin(x), np.cos(x)], axis=-1)
+
+    weights = np.linalg.lstsq(waves(np.asarray(inputs)), np.asarray(targets))[0]
+    return (waves(grid) @ weights).round(12) + 0.0
 
 
 def _fits(learner: MetaLearner, shots: int) -> dict[str, list[float]]:

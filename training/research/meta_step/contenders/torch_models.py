@@ -202,7 +202,9 @@ def create(workload: workloads.Workload) -> nn.Module:
     model = kind(workload)
     weights = workloads.make_weights(workload)
     parameters = {n.replace(".", "/"): p for n, p in model.named_parameters()}
-    assert parameters.keys() == weights.keys()
+    if parameters.keys() != weights.keys():
+        strange = sorted(parameters.keys() ^ weights.keys())
+        raise ValueError(f"Model and workload do not share the weights {strange}.")
     with torch.no_grad():
         for path, parameter in parameters.items():
             value = torch.from_numpy(weights[path])
