@@ -4,20 +4,41 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 from absl import app
 
-# Importing the package registers every class that a saved learner names.
-from maml_tf import MetaLearner
+if TYPE_CHECKING:
+    from maml_tf import MetaLearner
+
+ASIDE = "aside-"
 
 
 def write_aside(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes beside the path and renames, so a kill leaves the old file whole."""
-    aside = path.with_name("aside-" + path.name)
-    write(aside)
-    os.replace(aside, path)
+    """Writes beside the path and renames, so a kill leaves the old file whole.
+
+    What is half written when `write` raises, say because the disk is full, is removed.
+    """
+    # The process' number keeps two that write the same file apart; the ending of the
+    # name stays last, because it tells Keras and NumPy the format.
+    aside = path.with_name(f"{ASIDE}{os.getpid()}-{path.name}")
+    try:
+        write(aside)
+        os.replace(aside, path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes JSON as `write_aside` does; the folder is made if need be.
+
+    Raises:
+        ValueError: for numbers that JSON has no name for, NaN and infinity.
+    """
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
 
 
 def read_json(path: Path, missing: Any) -> Any:
@@ -32,11 +53,23 @@ def read_json(path: Path, missing: Any) -> Any:
         ) from error
 
 
-def load_model(path: Path) -> MetaLearner:
+def load_model(path: Path) -> "MetaLearner":
+    """The learner in a file that Keras wrote; this loads TensorFlow."""
+    import keras
+
+    # Importing the package registers every class that a saved learner names.
+    from maml_tf import MetaLearner
+
     try:
-        return keras.models.load_model(path)
+        learner = keras.models.load_model(path)
     except Exception as error:
         raise app.UsageError(
             f"{path} is not a readable learner ({type(error).__name__}); it may "
             "be truncated: delete it to start again from what is left."
         ) from error
+    if not isinstance(learner, MetaLearner):
+        raise app.UsageError(
+            f"{path} holds a {type(learner).__name__}, which is no learner of this "
+            "package; give a file that training wrote."
+        )
+    return learner

@@ -6,6 +6,17 @@ from pathlib import Path
 
 from absl import app, flags
 
+# Errors whose message is all that a user needs.
+MISTAKES = {
+    "BaseLearnerError",
+    "CorpusError",
+    "EpisodeError",
+    "OSError",
+    "RunError",
+    "SamplingError",
+    "TrainingDivergedError",
+}
+
 
 def run_script(main: Callable[[list[str]], None]) -> None:
     """Runs `main` under absl; a mistake in the input ends it in one sentence."""
@@ -34,12 +45,13 @@ def _show_all_flags_in_help() -> None:
 
 
 def is_mistake(error: Exception) -> bool:
-    """Whether the error tells of the user's input, and not of a fault of ours."""
-    # Imported late: a script's --help need not wait for TensorFlow.
-    from maml_tf.base_learners import BaseLearnerError
-    from maml_tf.episodes import CorpusError, SamplingError
-    from maml_tf.learners.episode_checks import EpisodeError
+    """Whether the error tells of the user's input or machine, not of a fault of ours.
 
-    return isinstance(
-        error, (CorpusError, SamplingError, BaseLearnerError, EpisodeError)
-    )
+    Example:
+
+    >>> is_mistake(OSError(28, "No space left on device")), is_mistake(KeyError("x"))
+    (True, False)
+    """
+    # Compared by name, so that what was never imported is not imported for it.
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    return bool(kinds & MISTAKES)

@@ -1,0 +1,287 @@
+"""The one loop: killed anywhere, it ends at the same bits; it stops; it refuses."""
+
+import functools
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from maml_tf import PrototypicalNetwork
+from maml_tf.episodes import EncodedCorpus, episode_dataset
+from maml_tf.learners import TrainingDivergedError
+from training.common.checkpoint import NEWEST, PREVIOUS
+from training.common.loop import meta_train
+from training.common.run import Run, RunError
+
+ROOT = Path(__file__).resolve().parents[3]
+TASKS = {"ways": 2, "shots": 1, "queries": 2, "tasks_per_batch": 2}
+
+
+@dataclass(frozen=True)
+class Settings:
+    name: str = "run"
+
+
+def corpus():
+    random = np.random.default_rng(0)
+    labels = np.repeat(np.arange(4), 6).astype("int32")
+    rows = np.eye(4)[labels] + 0.5 * random.normal(size=(24, 4))
+    return EncodedCorpus(rows.astype("float32"), labels, tuple("abcd"))
+
+
+@functools.cache
+def traced_learner():
+    """Tracing takes seconds, so all tests train one learner again and again."""
+    keras.utils.set_random_seed(3)
+    # Dropout has a state of its own, which has to go on where it was.
+    layers = [keras.layers.Dense(5, "tanh"), keras.layers.Dropout(0.3)]
+    learner = PrototypicalNetwork(keras.Sequential([keras.Input((4,)), *layers]))
+    learner.compile(keras.optimizers.AdamW(0.01))
+    learner.optimizer.build(learner.trainable_variables)
+    state = [*learner.variables, *learner.optimizer.variables]
+    return learner, state, [v.numpy() for v in state]
+
+
+def make_learner(rate=0.01):
+    """As a new process makes it: with its initial weights."""
+    learner, state, initial = traced_learner()
+    for variable, array in zip(state, initial, strict=True):
+        variable.assign(array)
+    learner.optimizer.learning_rate.assign(rate)
+    return learner
+
+
+def batches(start):
+    return episode_dataset(corpus(), **TASKS, seed=5, start_step=start)
+
+
+class Killed(BaseException):
+    """What no code between here and the process' end may catch."""
+
+
+class KillAt(keras.callbacks.Callback):
+    def __init__(self, step):
+        super().__init__()
+        self.left = step
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+
+
+def score(learner):
+    """Depends on every weight, and goes up and down."""
+    total = sum(float(np.sum(np.sin(50 * v.numpy()))) for v in learner.weights)
+    return {"validation_accuracy": total}
+
+
+def train(folder, *, steps=12, settings=None, **options):
+    options = {"validate": score, "validate_every": 4, "part": 3, **options}
+    learner = options.pop("learner", None) or make_learner()
+    with Run(folder, settings or Settings()) as run:
+        progress = meta_train(run, learner, batches, steps=steps, **options)
+    return learner, progress
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    learner, progress = train(folder)
+    assert progress.step == 12
+    return folder, [v.numpy() for v in learner.variables], progress
+
+
+def assert_same(folder, learner, progress, whole):
+    assert progress.rows == whole[2].rows and progress.best_step == whole[2].best_step
+    for mine, theirs in zip(learner.variables, whole[1], strict=True):
+        np.testing.assert_array_equal(mine.numpy(), theirs)
+    written = (folder / "metrics.jsonl").read_text()
+    assert written == (whole[0] / "metrics.jsonl").read_text()
+
+
+@pytest.mark.parametrize("step", [1, 5, 8, 11])
+def test_killed_while_it_trains(tmp_path, whole, step, monkeypatch):
+    # Every stop writes a checkpoint, also those between two validations.
+    monkeypatch.setattr("training.common.loop.SECONDS_BETWEEN_CHECKPOINTS", -1)
+    with pytest.raises(Killed):
+        train(tmp_path, callbacks=(KillAt(step),))
+    assert_same(tmp_path, *train(tmp_path), whole)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("half", [False, True])
+def test_killed_while_it_writes_a_checkpoint(
+    tmp_path, whole, number, half, monkeypatch
+):
+    from training.common import checkpoint
+
+    save, calls = checkpoint.save_file, []
+
+    def kill(arrays, path, header):
+        calls.append(path)
+        if len(calls) == number:
+            if half:
+                path.write_bytes(b"half")
+            raise Killed
+        save(arrays, path, header)
+
+    monkeypatch.setattr(checkpoint, "save_file", kill)
+    with pytest.raises(Killed):
+        train(tmp_path)
+    monkeypatch.undo()
+    assert_same(tmp_path, *train(tmp_path), whole)
+
+
+def test_done_is_done_and_lost_files_are_written_again(tmp_path, whole):
+    train(tmp_path)
+    for change in (
+        lambda path: path.unlink(),
+        lambda path: path.write_text('{"step"'),
+        lambda path: path.write_text("[]"),
+    ):
+        change(tmp_path / "metrics.jsonl")
+        assert_same(tmp_path, *train(tmp_path), whole)
+
+
+def test_a_checkpoint_that_cannot_be_used_gives_way_to_the_one_before(
+    tmp_path, whole, capsys
+):
+    other = tmp_path / "other"
+    train(other, settings=Settings("other"))
+    keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]).save(
+        tmp_path / "plain.keras"
+    )
+    foreign = (other / NEWEST).read_bytes()
+    plain = (tmp_path / "plain.keras").read_bytes()
+    for place, (content, said) in enumerate(
+        (
+            (foreign, "is the checkpoint of another run"),
+            (plain, "no checkpoint of a run, or it is truncated"),
+            (b"", "no checkpoint of a run, or it is truncated"),
+            (None, "no checkpoint of a run, or it is truncated"),
+        )
+    ):
+        folder = tmp_path / f"run{place}"
+        train(folder)
+        kept = (folder / PREVIOUS).read_bytes()
+        newest = (folder / NEWEST).read_bytes()
+        (folder / NEWEST).write_bytes(newest[:200] if content is None else content)
+        learner, progress = train(folder)
+        assert_same(folder, learner, progress, whole)
+        told = capsys.readouterr().out
+        assert said in told and "Going on from the one before it" in told
+        # The bad one did not push out the good one.
+        assert (folder / PREVIOUS).read_bytes() == kept
+        (folder / PREVIOUS).unlink()
+        (folder / NEWEST).write_bytes(b"" if content is None else content)
+        with pytest.raises(RunError, match="Delete what cannot be used"):
+            train(folder)
+
+
+def test_the_learner_ends_with_its_best_weights_and_goes_on_from_its_last(tmp_path):
+    scores = {4: 0.5, 8: 0.9, 12: 0.7, 16: 0.6}
+    seen = {}
+
+    def validate(learner):
+        step = int(learner.optimizer.iterations.numpy())
+        seen[step] = [v.numpy() for v in learner.variables]
+        return {"validation_accuracy": scores[step]}
+
+    learner, progress = train(tmp_path, validate=validate)
+    assert progress.best_step == 8
+    for variable, array in zip(learner.variables, seen[8], strict=True):
+        np.testing.assert_array_equal(variable.numpy(), array)
+    learner, progress = train(tmp_path, validate=validate, steps=16)
+    assert progress.best_step == 8 and sorted(seen) == [4, 8, 12, 16]
+    parts = [v.numpy() for v in learner.variables]
+    straight, _ = train(tmp_path / "straight", validate=validate, steps=16)
+    for one, two in zip(parts, straight.variables, strict=True):
+        np.testing.assert_array_equal(one, two.numpy())
+
+
+def test_patience(tmp_path, capsys):
+    values = iter([0.5, 0.9, 0.7, 0.9, 1.0])
+
+    def validate(learner):
+        return {"validation_accuracy": next(values)}
+
+    options = {"validate": validate, "validate_every": 2, "steps": 100}
+    _, progress = train(tmp_path, patience=2, **options)
+    # An equal score is no better.
+    assert (progress.step, progress.best_step) == (8, 4)
+    assert "Stopped after step 8" in capsys.readouterr().out
+    _, progress = train(tmp_path, patience=2, **options)
+    assert progress.step == 8, "a run that stopped does not go on by itself"
+    _, progress = train(tmp_path, patience=3, **{**options, "steps": 10})
+    assert (progress.step, progress.best_step) == (10, 10)
+
+
+def test_the_loss_of_a_row_is_the_mean_since_the_last(tmp_path):
+    _, progress = train(tmp_path / "parts", part=3)
+    losses = []
+    _, single = train(
+        tmp_path / "single",
+        part=1,
+        callbacks=(
+            keras.callbacks.LambdaCallback(
+                on_epoch_end=lambda epoch, logs: losses.append(logs["loss"])
+            ),
+        ),
+    )
+    assert len(losses) == 12
+    for number, (one, two) in enumerate(zip(progress.rows, single.rows, strict=True)):
+        mean = np.mean(losses[4 * number : 4 * number + 4])
+        assert one["loss"] == pytest.approx(mean, rel=1e-6)
+        assert two["loss"] == pytest.approx(mean, rel=1e-6)
+
+
+def test_divergence_ends_in_a_sentence_and_keeps_the_checkpoint(tmp_path):
+    def validate(learner):
+        return {"validation_accuracy": float("nan")}
+
+    train(tmp_path, steps=4)
+    kept = (tmp_path / NEWEST).read_bytes()
+    with pytest.raises(RunError, match="validation_accuracy is nan after step 8"):
+        train(tmp_path, validate=validate)
+    assert (tmp_path / NEWEST).read_bytes() == kept
+    with pytest.raises((RunError, TrainingDivergedError), match="lower"):
+        train(tmp_path / "fast", learner=make_learner(1e30), steps=40)
+
+
+def test_without_validation_the_last_weights_stay(tmp_path):
+    learner, progress = train(tmp_path, validate=None)
+    assert progress.rows == [] and progress.best_step is None
+    assert progress.seconds > 0 and int(learner.optimizer.iterations.numpy()) == 12
+    last = [v.numpy() for v in learner.variables]
+    again, _ = train(tmp_path, validate=None)
+    for one, two in zip(last, again.variables, strict=True):
+        np.testing.assert_array_equal(one, two.numpy())
+
+
+def test_a_real_kill(tmp_path, whole):
+    code = (
+        "import os, signal, sys; sys.path[:0] = ['tests/training/common']\n"
+        "import test_loop, keras\n"
+        "class Kill(test_loop.KillAt):\n"
+        "    def on_train_batch_end(self, batch, logs=None):\n"
+        "        self.left -= 1\n"
+        "        self.left or os.kill(os.getpid(), signal.SIGKILL)\n"
+        "test_loop.train(sys.argv[1], callbacks=(Kill(10),))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+    rows = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(row)["step"] for row in rows] == [4, 8]
+    assert_same(tmp_path, *train(tmp_path), whole)

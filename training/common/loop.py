@@ -1,0 +1,203 @@
+"""Meta-training that validates, keeps checkpoints, stops early and goes on when killed.
+
+The one loop of every script: any learner, any dataset of episodes that can begin at a
+step's number, any validation.
+"""
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from maml_tf import MetaLearner
+from training.common.checkpoint import Checkpoint, Progress
+from training.common.files import write_aside
+from training.common.run import Run, RunError
+
+METRICS = "metrics.jsonl"
+SECONDS_BETWEEN_CHECKPOINTS = 60.0
+
+
+def meta_train(
+    run: Run,
+    learner: MetaLearner,
+    batches: Callable[[int], tf.data.Dataset],
+    *,
+    steps: int,
+    validate: Callable[[MetaLearner], Mapping[str, float]] | None = None,
+    monitor: str = "validation_accuracy",
+    validate_every: int = 50,
+    patience: int | None = None,
+    part: int | None = None,
+    callbacks: tuple[keras.callbacks.Callback, ...] = (),
+) -> Progress:
+    """Trains a learner in place, or goes on from the run's checkpoint.
+
+    However often it is killed, the result is that of the uninterrupted run to the last
+    bit. The rows of the validations are written to the run's metrics.jsonl.
+
+    Args:
+        run: keeps the checkpoint.
+        learner: compiled, with its initial weights, which have to be the same at every
+            call.
+        batches: from the number of the first meta-step to endless batches of tasks.
+        steps: meta-steps in all.
+        validate: what is measured every `validate_every` steps and after the last;
+            None measures nothing.
+        monitor: the measured value that is best when largest.
+        validate_every: meta-steps between validations.
+        patience: training ends after so many validations in a row that were no better
+            than the best; None trains to the end.
+        part: steps between two looks at the clock, which decides on checkpoints beside
+            those after validations; a multiple of the learner's `steps_per_execution`.
+        callbacks: for `fit`, whose epoch is the number of steps done.
+
+    Returns:
+        How it went. With `validate` the learner then has the weights of `best_step`,
+        and without it those of the last.
+
+    Raises:
+        RunError: if no checkpoint of those in the folder can be used, or loss or
+            validation is no number.
+        TrainingDivergedError: from the learner. Checkpoints before it stay.
+    """
+    if not learner.built:
+        learner.build_from_episode(next(iter(batches(0)))[0])
+    learner.optimizer.build(learner.trainable_variables)
+    checkpoint = Checkpoint(run, learner)
+    progress = checkpoint.restore()
+    if progress.step:
+        print(f"Going on after step {progress.step} of an earlier part of this run.")
+        _write_rows(run, progress)
+    part = part or min(validate_every, 50)
+    dataset, saved = batches(progress.step), time.monotonic()
+    stream = iter(dataset)
+    while progress.step < steps and not out_of_patience(progress, patience):
+        count = _to_next_stop(progress.step, steps, part, validate and validate_every)
+        began = time.monotonic()
+        history = learner.fit(
+            _next_batches(dataset, stream, count),
+            steps_per_epoch=count,
+            epochs=progress.step + count,
+            initial_epoch=progress.step + count - 1,
+            callbacks=[*callbacks, _ProgressLine(progress, steps)],
+            verbose=0,
+        )
+        progress.seconds += time.monotonic() - began
+        progress.step += count
+        loss = float(history.history["loss"][-1])
+        _refuse_unless_finite("loss", loss, progress.step)
+        progress.losses.append([loss, count])
+        ends = progress.step >= steps
+        if validate and (ends or progress.step % validate_every == 0):
+            _validate(learner, validate, monitor, progress, checkpoint)
+            checkpoint.save(progress)
+            _write_rows(run, progress)
+            saved = time.monotonic()
+        elif ends or time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS:
+            checkpoint.save(progress)
+            saved = time.monotonic()
+    if progress.step < steps:
+        print(
+            f"Stopped after step {progress.step}: the last {patience} validations were "
+            f"no better than step {progress.best_step}'s.",
+            flush=True,
+        )
+    checkpoint.take_best()
+    return progress
+
+
+def out_of_patience(progress: Progress, patience: int | None) -> bool:
+    """Whether the last validations, `patience` of them, brought nothing better.
+
+    Example:
+
+    >>> rows = [{"step": step} for step in (50, 100, 150)]
+    >>> out_of_patience(Progress(150, rows=rows, best_step=50), 2)
+    True
+    >>> out_of_patience(Progress(150, rows=rows, best_step=100), 2)
+    False
+    """
+    if patience is None or progress.best_step is None:
+        return False
+    since = sum(row["step"] > progress.best_step for row in progress.rows)
+    return since >= patience
+
+
+def _to_next_stop(step: int, steps: int, part: int, every: int | None) -> int:
+    """Steps to the next multiple of `part` or of `every`, or to the end.
+
+    The stops are the same wherever a run was killed, and with them every mean.
+    """
+    stops = [steps, (step // part + 1) * part]
+    if every:
+        stops.append((step // every + 1) * every)
+    return min(stops) - step
+
+
+def _validate(
+    learner: MetaLearner,
+    validate: Callable[[MetaLearner], Mapping[str, float]],
+    monitor: str,
+    progress: Progress,
+    checkpoint: Checkpoint,
+) -> None:
+    measured = {name: float(value) for name, value in validate(learner).items()}
+    for name, value in measured.items():
+        _refuse_unless_finite(name, value, progress.step)
+    best = max((row[monitor] for row in progress.rows), default=-math.inf)
+    total = sum(count for _, count in progress.losses)
+    loss = sum(loss * count for loss, count in progress.losses) / total
+    progress.rows.append({"step": progress.step, "loss": loss, **measured})
+    progress.losses = []
+    if measured[monitor] > best:
+        progress.best_step = progress.step
+        checkpoint.keep_best()
+    told = ", ".join(f"{name} {value:.4f}" for name, value in measured.items())
+    print(f"step {progress.step}: loss {loss:.4f}, {told}", flush=True)
+
+
+def _refuse_unless_finite(name: str, value: float, step: int) -> None:
+    if not math.isfinite(value):
+        raise RunError(
+            f"The {name} is {value} after step {step}: training has diverged; lower "
+            "the learning rates, inner or outer, or look for broken examples."
+        )
+
+
+def _write_rows(run: Run, progress: Progress) -> None:
+    text = "".join(json.dumps(row) + "\n" for row in progress.rows)
+    write_aside(run.folder / METRICS, lambda path: path.write_text(text))
+
+
+def _next_batches(
+    dataset: tf.data.Dataset, stream: Iterator[Any], count: int
+) -> tf.data.Dataset:
+    """The next `count` batches of one stream that goes on from call to call."""
+    return tf.data.Dataset.from_generator(
+        lambda: (next(stream) for _ in range(count)),
+        output_signature=dataset.element_spec,
+    )
+
+
+class _ProgressLine(keras.callbacks.Callback):
+    """Keeps one line on a terminal; a log file gets the validations alone."""
+
+    def __init__(self, progress: Progress, steps: int) -> None:
+        super().__init__()
+        self.start, self.steps = progress.step, steps
+        self.began = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if not sys.stdout.isatty():
+            return
+        done = batch + 1
+        each = (time.monotonic() - self.began) / done
+        left = each * (self.steps - self.start - done)
+        line = f"step {self.start + done} of {self.steps}, {left / 60:.0f} min to go"
+        print(f"\r{line:78}", end="\r", flush=True)
