@@ -7,6 +7,7 @@ from maml_tf.lazy_imports import lazy_attributes
 
 if TYPE_CHECKING:
     from maml_tf.base_learners import create_model, create_text_encoder
+    from maml_tf.bot import Bot
     from maml_tf.learners import (
         MAML,
         ImplicitMAML,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAML",
+    "Bot",
     "ImplicitMAML",
     "MAMLPlusPlus",
     "MatchingNetwork",
@@ -35,13 +37,14 @@ __all__ = [
     "create_text_encoder",
 ]
 
-_MODELS = ("create_model", "create_text_encoder")
+_HOMES = {
+    "Bot": "maml_tf.bot",
+    "create_model": "maml_tf.base_learners",
+    "create_text_encoder": "maml_tf.base_learners",
+}
 __getattr__, __dir__ = lazy_attributes(
     __name__,
-    {
-        name: "maml_tf.base_learners" if name in _MODELS else "maml_tf.learners"
-        for name in __all__
-    },
+    {name: _HOMES.get(name, "maml_tf.learners") for name in __all__},
     (
         "base_learners",
         "episodes",

@@ -28,7 +28,7 @@ class Client:
 
     Args:
         target: a folder `NAME` or `NAME/VERSION`, `grpc://host:8500` or
-            `http://host:8501`.
+            `http://host:8501`; or a `Transport` of one's own.
         model: the model's name on a server; not needed for a folder.
         version: a version on a server, or None for the newest.
         timeout: seconds for one call, repetitions included.
@@ -59,7 +59,9 @@ class Client:
         if timeout <= 0:
             raise ValueError(f"timeout must be a positive number, not {timeout!r}.")
         self.timeout, self.batched = timeout, batched
-        self.transport = _connect(str(target), model, version)
+        self.transport = (
+            target if hasattr(target, "call") else _connect(str(target), model, version)
+        )
 
     def classify(
         self, support_texts: Texts, support_labels: Texts, query_texts: Texts

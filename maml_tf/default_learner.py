@@ -1,0 +1,47 @@
+"""The learner that this package recommends, in the one place that says which it is."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from maml_tf.learners import MetaLearner
+
+
+def default_learner(preset: str | None = None) -> "MetaLearner":
+    """The nearest prototype under the default text encoder, ready to learn any bot.
+
+    It tells any number of intents apart, and learning one is a pass of the encoder over
+    its examples. `maml-tf export` writes it, and `Bot` learns with it, where nobody
+    says otherwise.
+
+    Args:
+        preset: another encoder; see `create_text_encoder`.
+
+    Raises:
+        BaseLearnerError: if there is no such encoder.
+
+    Example:
+
+    >>> learner = default_learner("scratch:num_layers=1,hidden_dim=8")
+    >>> type(learner).__name__, learner.built, learner.number_of_classes()
+    ('PrototypicalNetwork', True, None)
+    """
+    import numpy as np
+
+    from maml_tf.base_learners import create_text_encoder
+    from maml_tf.learners import PrototypicalNetwork
+
+    encoder = create_text_encoder(preset, normalize=True)
+    learner = PrototypicalNetwork(encoder, scale=10.0)
+    preprocessor: Any = encoder.preprocessor
+    tokens = {
+        name: np.asarray(values)[np.newaxis]
+        for name, values in preprocessor(["a", "b"]).items()
+    }
+    learner.build_from_episode(
+        {
+            "support_inputs": tokens,
+            "support_targets": np.array([[0, 1]]),
+            "query_inputs": tokens,
+        }
+    )
+    return learner

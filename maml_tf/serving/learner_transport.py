@@ -1,0 +1,54 @@
+"""A learner of this process behind a `Client`: what an export does, not exported."""
+
+from typing import TYPE_CHECKING
+
+import tensorflow as tf
+
+from maml_tf.evaluation.calibration import Calibration
+from maml_tf.learners import MetaLearner
+from maml_tf.serving.results import error_from
+from maml_tf.serving.signatures import ServedLearner
+from maml_tf.serving.transports import code_name
+
+if TYPE_CHECKING:
+    from maml_tf.serving.request_checks import Limits
+    from maml_tf.serving.transports import Arrays
+
+
+class LearnerTransport:
+    """Runs the functions of an export on a learner that is not exported.
+
+    Args:
+        learner: a built learner over texts.
+        limits, calibration: see `ServedLearner`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from maml_tf.default_learner import default_learner
+    >>> learner = default_learner("scratch:num_layers=1,hidden_dim=8")
+    >>> transport = LearnerTransport(learner)
+    >>> transport.call("embed", {"texts": np.array([b"hello"])}, 1.0)["vectors"].shape
+    (1, 8)
+    """
+
+    def __init__(
+        self,
+        learner: MetaLearner,
+        *,
+        limits: "Limits | None" = None,
+        calibration: Calibration | None = None,
+    ) -> None:
+        self.served = ServedLearner(learner, limits=limits, calibration=calibration)
+
+    def call(self, signature: str, inputs: "Arrays", timeout: float) -> "Arrays":
+        """The outputs of a signature; see `Transport`."""
+        tensors = {name: tf.constant(value) for name, value in inputs.items()}
+        try:
+            outputs = getattr(self.served, signature)(**tensors)
+        except tf.errors.OpError as error:
+            raise error_from(code_name(error), error.message) from error
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    def close(self) -> None:
+        """Nothing is held open."""
