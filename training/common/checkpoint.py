@@ -12,8 +12,9 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from maml_tf import MetaLearner
-from training.common.files import write_aside
-from training.common.run import Run, RunError
+
+from .files import write_aside
+from .run import Run, RunError
 
 NEWEST, PREVIOUS = "checkpoint.safetensors", "checkpoint-previous.safetensors"
 

@@ -15,9 +15,10 @@ import keras
 import tensorflow as tf
 
 from maml_tf import MetaLearner
-from training.common.checkpoint import Checkpoint, Progress
-from training.common.files import write_aside
-from training.common.run import Run, RunError
+
+from .checkpoint import Checkpoint, Progress
+from .files import write_aside
+from .run import Run, RunError
 
 METRICS = "metrics.jsonl"
 SECONDS_BETWEEN_CHECKPOINTS = 60.0

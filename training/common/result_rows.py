@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from training.common.files import read_json, write_json
+from .files import read_json, write_json
 
 RUN = "run"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from training.common.files import ASIDE, write_aside, write_json
+from .files import ASIDE, write_aside, write_json
 
 CONFIG, LOCK = "config.json", "lock"
 # What the digest and the content digests stand under in config.json.
