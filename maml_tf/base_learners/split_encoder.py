@@ -16,8 +16,7 @@ import tensorflow as tf
 
 from maml_tf.base_learners.errors import BaseLearnerError
 from maml_tf.base_learners.text_encoder import TextEncoder
-
-LENGTHS = (8, 12, 16, 24, 32, 64, 96, 128, 256, 512)
+from maml_tf.text_lengths import batches_of_like_length, bucket_for
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class TokenStates:
         rows = np.asarray(rows)
         counts = self.lengths[rows]
         if length is None:
-            length = next((n for n in LENGTHS if n >= counts.max()), counts.max())
+            length = bucket_for(int(counts.max()))
         places = np.arange(length)
         mask = places < counts[:, None]
         index = np.where(mask, self.starts[rows][:, None] + places, 0)
@@ -217,11 +216,10 @@ def sorted_batches(
     Example:
 
     >>> [(r.tolist(), n) for r, n in sorted_batches(np.array([9, 3, 2]), 2)]
-    [([1, 2], 8), ([0, 0], 12)]
+    [([2, 1], 8), ([0, 0], 12)]
     """
-    needed = [next((n for n in LENGTHS if n >= size), size) for size in lengths]
+    needed = np.array([bucket_for(int(size)) for size in lengths])
     for length in np.unique(needed):
-        rows = np.flatnonzero(np.asarray(needed) == length)
-        for start in range(0, len(rows), batch_size):
-            part = rows[start : start + batch_size]
-            yield np.resize(part, batch_size), int(length)
+        rows = np.flatnonzero(needed == length)
+        for part in batches_of_like_length(lengths[rows], batch_size):
+            yield np.resize(rows[part], batch_size), int(length)

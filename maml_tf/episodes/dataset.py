@@ -9,19 +9,7 @@ import tensorflow as tf
 
 from maml_tf.episodes.corpus import Corpus
 from maml_tf.episodes.sampler import EpisodeSampler
-
-LENGTH_BUCKETS = (8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512)
-
-
-def bucket_for(longest: int, buckets: tuple[int, ...] = LENGTH_BUCKETS) -> int:
-    """The smallest bucket that holds a text of so many tokens, or its own length.
-
-    Example:
-
-    >>> bucket_for(9), bucket_for(600)
-    (12, 600)
-    """
-    return min((b for b in buckets if b >= longest), default=longest)
+from maml_tf.text_lengths import LENGTH_BUCKETS, bucket_for
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from maml_tf.evaluation.accuracy import (
 )
 from maml_tf.evaluation.calibrate import calibrate_learner
 from maml_tf.evaluation.calibration import Calibration, fit_calibration
+from maml_tf.evaluation.clusters import mean_over_clusters
 from maml_tf.evaluation.features import embed_corpus
 from maml_tf.evaluation.inner_steps import accuracy_by_inner_steps
 from maml_tf.evaluation.plots import plot_curves, plot_inner_steps
@@ -22,6 +23,7 @@ __all__ = [
     "episode_accuracies",
     "fit_calibration",
     "frozen_prototypes",
+    "mean_over_clusters",
     "mean_with_interval",
     "plot_curves",
     "plot_inner_steps",

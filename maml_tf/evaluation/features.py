@@ -1,6 +1,6 @@
 """Texts embedded once for all episodes, where adaptation leaves the encoder alone."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from maml_tf.episodes import EncodedCorpus
-from maml_tf.episodes.dataset import bucket_for
 from maml_tf.learners import MetaLearner
+from maml_tf.text_lengths import batches_of_like_length, crop_to_longest
 
 Draw = Callable[[EncodedCorpus], Iterable]
 
@@ -79,25 +79,91 @@ def embed_corpus(
     (3, 4)
     """
     size = len(encoded.labels)
-    lengths = np.zeros(size, int) if encoded.lengths is None else encoded.lengths
-    rows = np.arange(size) if rows is None else rows
-    order = rows[np.argsort(lengths[rows], kind="stable")]
+    rows = np.arange(size) if rows is None else np.asarray(rows)
+    embedder = Embedder(encoder, batch_size)
+    found = embedder.embed_rows(encoded.inputs, rows, encoded.lengths)
+    vectors = np.zeros((size, found.shape[-1]), "float32")
+    vectors[rows] = found
+    return replace(encoded, inputs=vectors, lengths=None)
 
-    # Not `encoder.predict`, which on an uncompiled model runs XLA for every new shape.
-    @tf.function(autograph=False, reduce_retracing=True)
-    def encode(inputs: Any) -> tf.Tensor:
-        return tf.cast(encoder(inputs, training=False), tf.float32)
 
-    pieces = []
-    for start in range(0, len(order), batch_size):
-        part = order[start : start + batch_size]
-        inputs = tf.nest.map_structure(lambda a, r=part: a[r], encoded.inputs)
-        if encoded.lengths is not None:
-            length = bucket_for(lengths[part].max())
-            inputs = tf.nest.map_structure(lambda a, n=length: a[:, :n], inputs)
-        pieces.append(encode(inputs).numpy())
-    vectors = np.zeros((size, pieces[0].shape[-1]), "float32")
-    vectors[order] = np.concatenate(pieces)
-    return EncodedCorpus(
-        vectors, encoded.labels, encoded.class_names, encoded.templates
-    )
+class Embedder:
+    """An encoder as one graph, for any number of examples of any length.
+
+    Many texts go through it in batches of like lengths: one batch of all would be
+    padded to the longest, and too large for a processor's cache.
+
+    Args:
+        encoder: from inputs to vectors `[examples, dim]`; changes of its weights are
+            seen, changes of its layers are not.
+        batch_size: examples at once; a five-way five-shot support set is one batch.
+
+    Example:
+
+    >>> from maml_tf import create_text_encoder
+    >>> embedder = Embedder(create_text_encoder(num_layers=1, hidden_dim=8))
+    >>> embedder.embed_texts(["hello", "you there"]).shape
+    (2, 8)
+    """
+
+    def __init__(self, encoder: keras.Model, batch_size: int = 32) -> None:
+        self.encoder, self.batch_size = encoder, batch_size
+        # Not `encoder.predict`, which on an uncompiled model runs XLA for every shape.
+        self._graph = tf.function(
+            lambda inputs: tf.cast(encoder(inputs, training=False), tf.float32),
+            autograph=False,
+        )
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Vectors `[texts, dim]` of strings, by the encoder's own preprocessor.
+
+        Raises:
+            ValueError: without any text.
+        """
+        if not len(texts):
+            raise ValueError("There are no texts to embed.")
+        tokens = {k: np.asarray(v) for k, v in self.tokens_of(texts).items()}
+        lengths = tokens["padding_mask"].astype("int64").sum(axis=1)
+        return self.embed_rows(tokens, np.arange(len(texts)), lengths)
+
+    def tokens_of(self, texts: Sequence[str]) -> dict[str, tf.Tensor]:
+        """Token tensors `[texts, length]`, no longer than the longest text needs."""
+        return crop_to_longest(self.encoder.preprocessor(list(texts)))
+
+    def embed_rows(
+        self, inputs: Any, rows: np.ndarray, lengths: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Vectors `[rows, dim]` of some examples.
+
+        Args:
+            inputs: a nest of arrays `[examples, ...]`.
+            rows: numbers of examples.
+            lengths: tokens of each example where inputs are texts, `[examples, length]`
+                each.
+        """
+        is_text = lengths is not None
+        sizes = lengths[rows] if lengths is not None else np.zeros(len(rows), int)
+        encode = self._graph.get_concrete_function(
+            tf.nest.map_structure(
+                lambda a: tf.TensorSpec(
+                    (None, None) if is_text else (None, *a.shape[1:]), a.dtype
+                ),
+                inputs,
+            )
+        )
+        vectors: np.ndarray | None = None
+        for places in batches_of_like_length(sizes, self.batch_size):
+            end = sizes[places].max() if is_text else None
+            batch = tf.nest.map_structure(
+                lambda a, r=rows[places], n=end: tf.constant(
+                    a[r] if n is None else a[r, :n]
+                ),
+                inputs,
+            )
+            found = encode(batch).numpy()
+            if vectors is None:
+                vectors = np.zeros((len(rows), found.shape[-1]), "float32")
+            vectors[places] = found
+        if vectors is None:
+            raise ValueError("There are no examples to embed.")
+        return vectors

@@ -5,7 +5,12 @@ import numpy as np
 
 from maml_tf.episodes import EncodedCorpus
 from maml_tf.evaluation import episode_accuracies
-from maml_tf.evaluation.vector_episodes import vector_episode_accuracies
+from maml_tf.evaluation.vector_episodes import (
+    cosine_logits,
+    cosine_prototypes,
+    nearest_prototype,
+    vector_episode_accuracies,
+)
 from maml_tf.learners import PrototypicalNetwork
 
 
@@ -37,3 +42,34 @@ def test_the_same_as_embedding_in_every_episode():
     )
     np.testing.assert_allclose(found, expected)
     assert 0.4 < found.mean() < 1
+
+
+def test_prototypes_of_arrays_are_those_of_the_learner():
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(7, 4)).astype("float32")
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    labels = np.array([2, 0, 1, 2, 1])
+    learner = nearest_prototype(4)
+    fast = learner.adapt(vectors[None, :5], labels[None])
+    expected = learner.predict_adapted(fast, vectors[None, 5:])[0]
+    found = cosine_logits(cosine_prototypes(vectors[:5], labels), vectors[5:])
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_name_counts_as_so_many_examples():
+    vectors = np.random.default_rng(0).normal(size=(5, 4))
+    named = cosine_prototypes(vectors[:1], np.array([0]), vectors[1:2], name_weight=2.0)
+    thrice = cosine_prototypes(vectors[[0, 1, 1]], np.array([0, 0, 0]))
+    np.testing.assert_allclose(named, thrice, rtol=1e-12)
+
+
+def test_templates_never_stand_on_both_sides():
+    # Two templates a class, all four far from each other: a query is known where its
+    # own template is among the examples, and there alone.
+    random = np.random.default_rng(0)
+    labels, templates = np.repeat([0, 1], 60), np.repeat(np.arange(4), 30)
+    vectors = random.normal(size=(4, 64)).astype("float32")[templates]
+    options = {"shots": 5, "ways": 2, "queries": 5, "episodes": 60}
+    leaking = vector_episode_accuracies(vectors, labels, **options)
+    apart = vector_episode_accuracies(vectors, labels, templates=templates, **options)
+    assert leaking.mean() > 0.9 and apart.mean() < 0.1
