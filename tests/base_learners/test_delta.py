@@ -122,7 +122,7 @@ def test_a_delta_of_another_version_is_refused(shipped):
     card = {**json.loads(arrays["card"].tobytes()), "format": 99}
     arrays["card"] = np.frombuffer(json.dumps(card).encode(), "uint8")
     np.savez(path, **arrays)
-    with pytest.raises(BaseLearnerError, match="format 99.*reads format 1"):
+    with pytest.raises(BaseLearnerError, match=r"format 99.*reads format 1"):
         Delta.load(path)
 
 
@@ -131,7 +131,7 @@ def test_a_file_that_is_no_delta_is_refused(tmp_path, content):
     path = tmp_path / "broken.npz"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(BaseLearnerError, match="is no delta|There is no delta"):
+    with pytest.raises(BaseLearnerError, match=r"is no delta|There is no delta"):
         Delta.load(path)
 
 
