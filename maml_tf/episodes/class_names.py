@@ -15,10 +15,9 @@ def name_as_words(name: str) -> str:
     """
     pieces = []
     for before, letter, after in zip(" " + name, name, name[1:] + " ", strict=False):
+        starts_word = before.isupper() and after.islower()
         hump = letter.isupper() and (
-            before.islower()
-            or before.isdigit()
-            or (before.isupper() and after.islower())
+            before.islower() or before.isdigit() or starts_word
         )
         number = letter.isdigit() and before.isalpha()
         pieces += [" ", letter] if hump or number else [letter]
