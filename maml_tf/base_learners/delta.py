@@ -49,7 +49,7 @@ class Delta:
     """
 
     changes: Mapping[str, Mapping[str, np.ndarray]]
-    card: Mapping[str, Any]
+    card: dict[str, Any]
     seen_texts: np.ndarray
     seen_classes: np.ndarray
 
