@@ -45,7 +45,7 @@ class Bot:
     def __init__(self, model: Any = None) -> None:
         self.model = model
         self._state: AdaptedState | None = None
-        vars(self).pop("_client", None)
+        vars(self).pop("client", None)
 
     def fit(self, texts: Iterable[str], labels: Iterable[Hashable]) -> "Bot":
         """Forgets what it knew and learns these examples.
@@ -68,7 +68,7 @@ class Bot:
                 "label for each text."
             )
         known = _by_name(labels)
-        state = self._client.adapt(texts, [str(label) for label in labels])
+        state = self.client.adapt(texts, [str(label) for label in labels])
         self._state, self._known = state, known
         self.classes_ = np.unique(np.array(list(known.values())))
         return self
@@ -96,12 +96,8 @@ class Bot:
         """
         if self._state is None:
             raise RequestError("The bot knows nothing yet; call fit(texts, labels).")
-        texts = _listed(texts, "texts")
-        # Never empty: an empty list is refused by the model, in its own words.
-        pieces = [
-            self._client.predict(self._state, texts[start : start + BATCH])
-            for start in range(0, max(len(texts), 1), BATCH)
-        ]
+        parts = _parts(_listed(texts, "texts"))
+        pieces = [self.client.predict(self._state, part) for part in parts]
         return Answers(
             [intent for piece in pieces for intent in piece.intents],
             np.concatenate([piece.probabilities for piece in pieces]),
@@ -135,13 +131,19 @@ class Bot:
             input_tags=InputTags(one_d_array=True, two_d_array=False, string=True),
         )
 
+    def embed(self, texts: Iterable[str]) -> np.ndarray:
+        """The encoder's vectors, `[texts, dim]`; a bot need not have learned for it."""
+        texts = _listed(texts, "texts")
+        return np.concatenate([self.client.embed(part) for part in _parts(texts)])
+
     @cached_property
-    def _client(self) -> Client:
+    def client(self) -> Client:
+        """The service that learns and answers."""
         return _client_of(self.model)
 
     def __getstate__(self) -> dict[str, Any]:
         # A connection is made anew wherever a bot is unpickled.
-        return {k: v for k, v in vars(self).items() if k != "_client"}
+        return {k: v for k, v in vars(self).items() if k != "client"}
 
     def __repr__(self) -> str:
         return f"Bot(model={self.model!r})"
@@ -184,6 +186,13 @@ def _listed(values: Any, name: str) -> list[Any]:
     if isinstance(values, (str, bytes)):
         raise RequestError(f"{name} has to be a list, not one string.")
     return list(values)
+
+
+def _parts(texts: list[Any]) -> list[list[Any]]:
+    """Never none: an empty list is refused by the model, in its own words."""
+    return [
+        texts[start : start + BATCH] for start in range(0, max(len(texts), 1), BATCH)
+    ]
 
 
 def _by_name(labels: list[Hashable]) -> dict[str, Hashable]:

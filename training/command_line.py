@@ -11,7 +11,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-COMMANDS = ("train", "evaluate", "export", "predict", "serve", "demo")
+COMMANDS = ("demo", "report", "export", "predict", "serve", "train", "evaluate")
 
 
 def main() -> None:

@@ -12,8 +12,10 @@ MISTAKES = {
     "CorpusError",
     "EpisodeError",
     "OSError",
+    "RequestError",
     "RunError",
     "SamplingError",
+    "ServiceError",
     "TrainingDivergedError",
 }
 
