@@ -10,6 +10,7 @@ from maml_tf.evaluation.calibrate import calibrate_learner
 from maml_tf.evaluation.calibration import Calibration, fit_calibration
 from maml_tf.evaluation.clusters import mean_over_clusters
 from maml_tf.evaluation.features import embed_corpus
+from maml_tf.evaluation.finite import EvaluationError
 from maml_tf.evaluation.inner_steps import accuracy_by_inner_steps
 from maml_tf.evaluation.plots import plot_curves, plot_inner_steps
 from maml_tf.evaluation.transduction import predict_without_transduction
@@ -17,6 +18,7 @@ from maml_tf.evaluation.transduction import predict_without_transduction
 __all__ = [
     "Accuracy",
     "Calibration",
+    "EvaluationError",
     "accuracy_by_inner_steps",
     "calibrate_learner",
     "embed_corpus",

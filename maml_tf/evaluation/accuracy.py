@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from maml_tf.episodes import EncodedCorpus, episode_dataset
 from maml_tf.evaluation.features import embed_once
+from maml_tf.evaluation.finite import checked_predictions
 from maml_tf.learners import MetaLearner, PrototypicalNetwork
 
 
@@ -73,6 +74,8 @@ def episode_accuracies(
 
     Raises:
         SamplingError: if too few classes are large enough.
+        EvaluationError: if predictions are NaN, which the first class would be read
+            from, or infinite.
 
     Example:
 
@@ -110,7 +113,7 @@ def episode_accuracies(
     bar = keras.utils.Progbar(episodes, unit_name="episode", verbose=int(progress))
     shares: list[np.ndarray] = []
     for x, y in draw(encoded):
-        guesses = np.argmax(answer(x), axis=-1)
+        guesses = np.argmax(checked_predictions(answer(x)), axis=-1)
         shares.append((guesses == np.asarray(y)).mean(axis=-1))
         bar.update(min(len(shares) * tasks_per_batch, episodes))
     return np.concatenate(shares)[:episodes]

@@ -9,6 +9,7 @@ from maml_tf.episodes import EncodedCorpus, episode_dataset
 from maml_tf.episodes.sampler import large_classes
 from maml_tf.evaluation.calibration import Calibration, fit_calibration
 from maml_tf.evaluation.features import embed_once
+from maml_tf.evaluation.finite import checked_predictions
 from maml_tf.learners import MetaLearner
 
 
@@ -40,6 +41,7 @@ def calibrate_learner(
 
     Raises:
         SamplingError: if too few classes are large enough.
+        EvaluationError: if predictions are NaN or infinite.
 
     Example:
 
@@ -74,7 +76,7 @@ def calibrate_learner(
         lambda x: learner(x, training=False), autograph=False, reduce_retracing=True
     )
     pieces = [
-        (answer(_taught(x, ways))[0, :, :ways].numpy(), y[0].numpy())
+        (checked_predictions(answer(_taught(x, ways))[0, :, :ways]), y[0].numpy())
         for x, y in draw(encoded)
     ]
     logits, labels = map(np.concatenate, zip(*pieces, strict=True))

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from maml_tf.episodes import EncodedCorpus
+from maml_tf.evaluation.finite import checked_vectors
 from maml_tf.learners import MetaLearner
 from maml_tf.text_lengths import batches_of_like_length, crop_to_longest
 
@@ -140,6 +141,9 @@ class Embedder:
             rows: numbers of examples.
             lengths: tokens of each example where inputs are texts, `[examples, length]`
                 each.
+
+        Raises:
+            EvaluationError: if the encoder makes NaN or infinity of any.
         """
         is_text = lengths is not None
         sizes = lengths[rows] if lengths is not None else np.zeros(len(rows), int)
@@ -166,4 +170,4 @@ class Embedder:
             vectors[places] = found
         if vectors is None:
             raise ValueError("There are no examples to embed.")
-        return vectors
+        return checked_vectors(vectors)

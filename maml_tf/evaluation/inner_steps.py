@@ -1,5 +1,6 @@
 """Accuracy as a function of the number of inner steps."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from maml_tf.evaluation.accuracy import (
     mean_with_interval,
 )
 from maml_tf.evaluation.features import embed_corpus
+from maml_tf.evaluation.finite import EvaluationError
 from maml_tf.learners import MAML
 
 
@@ -29,16 +31,23 @@ def accuracy_by_inner_steps(
         steps: the numbers of inner steps.
         episodes: how many for each number.
         options: the other arguments of `episode_accuracies`.
+
+    Returns:
+        The accuracy by number of steps, without the numbers after which predictions
+        are NaN or infinite; a warning tells of those.
     """
     if (parts := learner.over_features()) is not None:
         # Once for all numbers of steps.
         encoder, learner = parts
         encoded = embed_corpus(encoder, encoded)
-    return {
-        count: mean_with_interval(
-            episode_accuracies(
+    curve = {}
+    for count in steps:
+        try:
+            shares = episode_accuracies(
                 learner, encoded, episodes=episodes, steps=count, **options
             )
-        )
-        for count in steps
-    }
+        except EvaluationError as error:
+            warnings.warn(f"After {count} inner steps: {error}", stacklevel=2)
+            continue
+        curve[count] = mean_with_interval(shares)
+    return curve

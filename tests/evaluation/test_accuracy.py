@@ -1,5 +1,6 @@
 """Accuracy over episodes: the interval, and the features computed once."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,14 +12,17 @@ from maml_tf import (
     create_model,
     create_text_encoder,
 )
-from maml_tf.episodes import Corpus, encode_corpus, episode_dataset
+from maml_tf.episodes import Corpus, EncodedCorpus, encode_corpus, episode_dataset
 from maml_tf.evaluation import (
+    EvaluationError,
     accuracy_by_inner_steps,
+    calibrate_learner,
     embed_corpus,
     episode_accuracies,
     mean_with_interval,
 )
 from maml_tf.evaluation.features import drawn_rows
+from maml_tf.evaluation.finite import checked_predictions
 from maml_tf.inner_loop import GradientDescent
 
 SIZES = {"num_layers": 1, "hidden_dim": 16, "num_heads": 2, "sequence_length": 32}
@@ -31,6 +35,44 @@ def test_interval_against_the_textbook():
     assert accuracy.ci95 == pytest.approx(1.96 * 0.502519 / 10, rel=1e-5)
     with pytest.raises(ValueError, match="two episodes"):
         mean_with_interval([1.0])
+
+
+def broken_network(after=np.nan):
+    """Makes vectors of NaN of some texts."""
+    layer = keras.layers.Lambda(lambda x: tf.where(x > 0.5, after, x))
+    return PrototypicalNetwork(keras.Sequential([keras.Input((3,)), layer]))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_predictions_that_are_no_numbers_are_not_judged_as_chance(value):
+    """Their largest is the first of them, which is right once in so many ways."""
+    rows = np.repeat(np.eye(3, dtype="float32"), 5, axis=0)
+    data = EncodedCorpus(rows, np.repeat(np.arange(3), 5).astype("int32"), tuple("abc"))
+    options = {**TASKS, "episodes": 2}
+    for judge in (episode_accuracies, calibrate_learner):
+        with pytest.raises(EvaluationError, match="5 of 15 vectors of the encoder"):
+            judge(broken_network(value), data, **options)
+    # Where adapting changes the encoder, there are predictions alone.
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+    model.layers[-1].bias.assign([0, value, 0])
+    learner = MAML(model, inner_steps=1, fast_weights="all")
+    for judge in (episode_accuracies, calibrate_learner):
+        with pytest.raises(EvaluationError, match="predictions are NaN or infinite"):
+            judge(learner, data, **options)
+    assert checked_predictions([[-np.inf, 0.0]]).argmax() == 1
+
+
+def test_steps_after_which_a_learner_diverges_are_left_out_of_the_curve():
+    rows = np.repeat(np.eye(3, dtype="float32"), 5, axis=0)
+    data = EncodedCorpus(rows, np.repeat(np.arange(3), 5).astype("int32"), tuple("abc"))
+    base = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+    # The loss is flat at once, but for a rate at which the first step overflows.
+    learner = MAML(base, inner_steps=1, update_rule=GradientDescent(1e39))
+    with pytest.warns(UserWarning, match="After 1 inner steps"):
+        curve = accuracy_by_inner_steps(
+            learner, data, steps=(0, 1), episodes=2, **TASKS
+        )
+    assert list(curve) == [0]
 
 
 def colours(preprocessor):
