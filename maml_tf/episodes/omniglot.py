@@ -42,7 +42,7 @@ def read_omniglot(
     for path in (arrays, chosen):
         if not path.is_file():
             raise CorpusError(
-                f"{path} does not exist; --data_dir has to name the folder that holds "
+                f"{path} does not exist; the folder has to be the one that holds "
                 "omniglot.npz and vinyals_splits.json."
             )
     wanted = json.loads(chosen.read_text())[SPLITS[split]]

@@ -1,7 +1,6 @@
 """model_card.json: what an export was trained on, how good, how large, with what."""
 
 import importlib.metadata
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -31,29 +30,6 @@ def describe(learner: MetaLearner, served: ServedLearner) -> dict[str, Any]:
         "versions": {name: _version(name) for name in PACKAGES},
         "exported": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-
-
-def describe_run(folder: str | Path) -> dict[str, Any]:
-    """What a run of training.train was trained on, and the accuracy it measured.
-
-    Args:
-        folder: the run's --output_dir. Results of training.evaluate are taken from
-            the JSON files beside them.
-    """
-    folder = Path(folder)
-    card: dict[str, Any] = {}
-    if (folder / "config.json").is_file():
-        card["trained_with"] = json.loads((folder / "config.json").read_text())
-    if (folder / "metrics.jsonl").is_file():
-        lines = (folder / "metrics.jsonl").read_text().splitlines()
-        rows = [json.loads(line) for line in lines]
-        if rows:
-            card["validation"] = max(rows, key=lambda row: row["validation_accuracy"])
-    for path in sorted(folder.glob("*.json")):
-        found = json.loads(path.read_text())
-        if isinstance(found, dict) and {"accuracy", "episodes"} <= found.keys():
-            card.setdefault("test", {})[path.stem] = found
-    return card
 
 
 def bytes_in(folder: str | Path) -> int:

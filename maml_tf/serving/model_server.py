@@ -53,7 +53,7 @@ class ModelServer:
             reason = "; ".join(error for _, _, error in self.versions.status())
             raise FileNotFoundError(
                 f"{folder} holds no version that can be served"
-                + (f": {reason}" if reason else "; write one with training.export.")
+                + (f": {reason}" if reason else "; export_learner writes one.")
             )
         self._rest: Any = waitress.create_server(
             RestService(self.versions),
