@@ -11,7 +11,16 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-COMMANDS = ("demo", "report", "export", "predict", "serve", "train", "evaluate")
+COMMANDS = (
+    "demo",
+    "report",
+    "export",
+    "predict",
+    "serve",
+    "train",
+    "pretrain",
+    "evaluate",
+)
 
 
 def main() -> None:

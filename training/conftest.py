@@ -23,7 +23,8 @@ def missing_packages(source: str) -> list[str]:
 def left_out(path: Path) -> bool:
     source = path.read_text(encoding="utf-8")
     # A script defines flags when it is imported, and a flag is defined once a process.
-    return "flags.DEFINE_" in source or bool(missing_packages(source))
+    is_script = 'if __name__ == "__main__":' in source
+    return is_script or bool(missing_packages(source))
 
 
 collect_ignore = [

@@ -3,37 +3,33 @@
     python -m training.evaluate --model_dir=runs/first --results=runs/first/test.json
 
 Corpus, class split and shape of the tasks are those of the run unless they are given,
-so that the classes judged on are the ones that training never saw. On another corpus
-every class is new to the model; the test share of `--class_split` is judged.
+so that the classes judged on are the ones that training never saw; --seed draws other
+episodes from the same classes. On another corpus the test share of --class_split is
+judged. Classes that the run has seen, whatever corpus or split they come by, are
+refused.
 """
 
-import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from absl import app, flags
+from absl import app
 
-from maml_tf.evaluation import (
-    accuracy_by_inner_steps,
-    episode_accuracies,
-    frozen_prototypes,
-    mean_with_interval,
-    plot_inner_steps,
-)
-from maml_tf.learners import MAML
-
-from .common.files import load_model, write_aside
+from .common.files import load_model, write_json
+from .common.finished import INITIAL, MODEL
+from .common.flag_types import define_count, define_path
+from .common.run import RunError
 from .common.running import run_script
-from .common.settings import (
-    FLAGS,
-    adopt_settings_of_run,
-    encoded_splits,
-    shape_of_tasks,
-)
+from .common.seen_classes import judged_corpus
+from .common.settings import FLAGS, adopt_settings_of_run, shape_of_tasks
+from .common.task_data import check_tasks
 
-flags.DEFINE_string("model_dir", None, "A run of training.train.", required=True)
-flags.DEFINE_integer("episodes", 600, "Test episodes.", lower_bound=2)
-flags.DEFINE_string("results", None, "A JSON file to write.")
-flags.DEFINE_string(
+if TYPE_CHECKING:
+    from maml_tf import MetaLearner
+
+define_path("model_dir", None, "A run of training.train.", required=True)
+define_count("episodes", 600, "Test episodes.", least=2)
+define_path("results", None, "A JSON file to write.")
+define_path(
     "inner_steps_plot",
     None,
     "A PNG file to draw accuracy against inner steps into; for learners that have an "
@@ -43,14 +39,81 @@ flags.DEFINE_string(
 
 def main(argv: list[str]) -> None:
     folder = Path(FLAGS.model_dir)
-    for name in ("config.json", "model.keras", "initial.keras"):
+    adopt_settings_of_run(folder)
+    for name in (MODEL, INITIAL):
         if not (folder / name).is_file():
-            raise app.UsageError(
+            raise RunError(
                 f"{folder} has no {name}; give the --output_dir of a finished "
                 "training.train as --model_dir."
             )
-    adopt_settings_of_run(folder)
-    learner = load_model(folder / "model.keras")
+    judged = judged_corpus(folder)
+    check_tasks({"test": judged.corpus}, wanted=("test",))
+
+    from maml_tf.episodes import encode_corpus
+    from maml_tf.evaluation import (
+        accuracy_by_inner_steps,
+        episode_accuracies,
+        frozen_prototypes,
+        mean_with_interval,
+        plot_inner_steps,
+    )
+
+    learner = load_model(folder / MODEL)
+    check_learner(learner)
+    data = encode_corpus(judged.corpus, learner.base_learner.preprocessor)
+    options: dict[str, Any] = {
+        **shape_of_tasks(),
+        "seed": FLAGS.seed + 2,
+        "progress": True,
+    }
+    ours = mean_with_interval(
+        episode_accuracies(learner, data, episodes=FLAGS.episodes, **options)
+    )
+    baseline = frozen_prototypes(load_model(folder / INITIAL).base_learner)
+    frozen = mean_with_interval(
+        episode_accuracies(baseline, data, episodes=FLAGS.episodes, **options)
+    )
+    row = {
+        "accuracy": ours.mean,
+        "ci95": ours.ci95,
+        "episodes": ours.episodes,
+        **shape_of_tasks(),
+        "corpus": FLAGS.corpus,
+        "class_split": FLAGS.class_split,
+        "split_seed": FLAGS.split_seed,
+        "seed": FLAGS.seed,
+        "classes": len(judged.corpus.classes),
+        "classes_seen_in_training": len(judged.seen),
+        "frozen_prototype_accuracy": frozen.mean,
+        "frozen_prototype_ci95": frozen.ci95,
+        "chance": 1 / FLAGS.ways,
+    }
+    told = "never seen in training"
+    if judged.seen:
+        told = (
+            f"of which {len(judged.seen)} of {len(judged.corpus.classes)} were seen in "
+            "training"
+        )
+    print(
+        f"\n{FLAGS.ways}-way {FLAGS.shots}-shot accuracy on classes {told}, "
+        f"{ours.episodes} episodes, 95 % interval\n"
+        f"  meta-trained                          {ours}\n"
+        f"  same encoder frozen, nearest prototype {frozen}\n"
+        f"  chance                                {100 / FLAGS.ways:.2f} %"
+    )
+    if FLAGS.inner_steps_plot:
+        curve = accuracy_by_inner_steps(learner, data, **options)
+        plot_inner_steps(curve, FLAGS.inner_steps_plot, baseline=frozen)
+        row["accuracy_by_inner_steps"] = {k: a.mean for k, a in curve.items()}
+        print(f"Accuracy against inner steps: {FLAGS.inner_steps_plot}")
+    if FLAGS.results:
+        write_json(Path(FLAGS.results), row)
+
+
+def check_learner(learner: "MetaLearner") -> None:
+    """Refuses flags that the learner cannot follow."""
+    from maml_tf.learners import MAML
+
     if FLAGS.inner_steps_plot and not isinstance(learner, MAML):
         raise app.UsageError(
             f"--inner_steps_plot has no meaning for a {type(learner).__name__}, which "
@@ -62,46 +125,6 @@ def main(argv: list[str]) -> None:
             f"The model tells {classes} classes apart, so --ways={FLAGS.ways} is too "
             "many; lower it, or train with more ways or a prototypical learner."
         )
-    data = encoded_splits(learner.base_learner.preprocessor, ("test",))["test"]
-    options = {**shape_of_tasks(), "seed": FLAGS.seed + 2, "progress": True}
-    ours = mean_with_interval(
-        episode_accuracies(learner, data, episodes=FLAGS.episodes, **options)
-    )
-    baseline = frozen_prototypes(load_model(folder / "initial.keras").base_learner)
-    frozen = mean_with_interval(
-        episode_accuracies(baseline, data, episodes=FLAGS.episodes, **options)
-    )
-    row = {
-        "accuracy": ours.mean,
-        "ci95": ours.ci95,
-        "episodes": ours.episodes,
-        "ways": FLAGS.ways,
-        "shots": FLAGS.shots,
-        "queries": FLAGS.queries,
-        "corpus": FLAGS.corpus,
-        "class_split": FLAGS.class_split,
-        "seed": FLAGS.seed,
-        "frozen_prototype_accuracy": frozen.mean,
-        "frozen_prototype_ci95": frozen.ci95,
-        "chance": 1 / FLAGS.ways,
-    }
-    print(
-        f"\n{FLAGS.ways}-way {FLAGS.shots}-shot accuracy on classes never seen in "
-        f"training, {ours.episodes} episodes, 95 % interval\n"
-        f"  meta-trained                          {ours}\n"
-        f"  same encoder frozen, nearest prototype {frozen}\n"
-        f"  chance                                {100 / FLAGS.ways:.2f} %"
-    )
-    if FLAGS.inner_steps_plot:
-        curve = accuracy_by_inner_steps(learner, data, **options)
-        plot_inner_steps(curve, FLAGS.inner_steps_plot, baseline=frozen)
-        row["accuracy_by_inner_steps"] = {k: a.mean for k, a in curve.items()}
-        print(f"Accuracy against inner steps: {FLAGS.inner_steps_plot}")
-    if FLAGS.results:
-        path = Path(FLAGS.results)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(row, indent=2) + "\n"
-        write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -1,26 +1,32 @@
 """Exports a meta-trained learner as a SavedModel that adapts inside the graph.
 
+    python -m training.export --export_dir=saved_models/mine
     python -m training.export --model_dir=runs/first --export_dir=saved_models/first
 
-writes the next version, `saved_models/first/1`, with warm-up records and a model card
-that tells what the run was trained on and how accurate it is. The run's
-calibration.json, fitted on its validation classes, makes the probabilities and decides
-what is in scope.
+The first exports the default learner, which learns any bot from a few sentences of each
+intent without a training of its own; the second a run of training.train. Both write the
+next version, `saved_models/first/1`, with warm-up records and a model card, which tells
+of a run what it was trained on and how accurate it is. The run's calibration.json,
+fitted on its validation classes, makes the probabilities and decides what is in scope.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from absl import app, flags, logging
 
-from maml_tf.evaluation.calibration import Calibration
-from maml_tf.serving import export_learner
-from maml_tf.serving.model_card import describe_run
-
 from .common.files import load_model
+from .common.finished import CALIBRATION, MODEL, check_finished, describe_run
+from .common.flag_types import define_path
 from .common.running import run_script
 
-flags.DEFINE_string("model_dir", None, "A run of training.train.", required=True)
-flags.DEFINE_string("export_dir", None, "saved_models/NAME.", required=True)
+if TYPE_CHECKING:
+    from maml_tf.evaluation import Calibration
+
+define_path(
+    "model_dir", None, "A run of training.train; by default the default learner."
+)
+define_path("export_dir", None, "saved_models/NAME.", required=True)
 flags.DEFINE_float(
     "scope_threshold",
     None,
@@ -36,34 +42,45 @@ flags.DEFINE_enum(
 FLAGS = flags.FLAGS
 
 
-def calibration_of(folder: Path) -> Calibration | None:
-    """What the run was calibrated to, if it was."""
-    path = folder / "calibration.json"
-    if not path.is_file():
-        return None
-    try:
-        return Calibration.load(path)
-    except ValueError as error:
-        raise app.UsageError(str(error)) from error
-
-
 def main(argv: list[str]) -> None:
     logging.set_verbosity(logging.WARNING)  # TensorFlow lists every renamed input
-    folder = Path(FLAGS.model_dir)
-    path = folder / "model.keras"
-    if not path.is_file():
-        raise app.UsageError(f"{path} does not exist; train a model there first.")
-    calibration = calibration_of(folder)
+    if FLAGS.scope_threshold is not None and FLAGS.scope_threshold != (
+        FLAGS.scope_threshold
+    ):
+        raise app.UsageError("--scope_threshold must be a number from 0 to 1.")
+    options: dict[str, Any] = {}
+    if FLAGS.model_dir is not None:
+        folder = Path(FLAGS.model_dir)
+        check_finished(folder)
+        options["card"] = describe_run(folder)
+        options["calibration"] = calibration_of(folder)
+        learner = load_model(folder / MODEL)
+    else:
+        from maml_tf.default_learner import default_learner
+
+        learner = default_learner()
+
+    from maml_tf.serving import export_learner
+
     print(
         export_learner(
-            load_model(path),
+            learner,
             FLAGS.export_dir,
             scope_threshold=FLAGS.scope_threshold,
-            calibration=calibration,
             precision=FLAGS.precision,
-            card=describe_run(folder),
+            **options,
         )
     )
+
+
+def calibration_of(folder: Path) -> "Calibration":
+    """What the run was calibrated to."""
+    from maml_tf.evaluation.calibration import Calibration
+
+    try:
+        return Calibration.load(folder / CALIBRATION)
+    except ValueError as error:
+        raise app.UsageError(str(error)) from error
 
 
 if __name__ == "__main__":

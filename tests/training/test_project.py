@@ -17,21 +17,8 @@ def run(script, *flags):
     return done.stdout
 
 
-def test_project_then_evaluate(tmp_path):
-    words = [
-        "red",
-        "green",
-        "blue",
-        "black",
-        "white",
-        "brown",
-        "pink",
-        "grey",
-        "cyan",
-        "gold",
-        "lime",
-        "teal",
-    ]
+def test_train_a_projection_then_evaluate(tmp_path):
+    words = [f"word{letter}" for letter in "abcdefghijkl"]
     rows = [
         {"text": f"{word} {number} {word}", "label": word}
         for word in words
@@ -41,16 +28,26 @@ def test_project_then_evaluate(tmp_path):
     path.write_text("\n".join(map(json.dumps, rows)))
     tasks = (f"--corpus=jsonl:{path}", "--ways=2", "--shots=1", "--queries=2")
     out = tmp_path / "run"
-    encoder = "--base_learner=scratch:num_layers=1,hidden_dim=8,num_heads=2"
-    said = run(
-        "project", *tasks, encoder, "--sequence_length=16", f"--output_dir={out}"
+    train = (
+        "train",
+        *tasks,
+        "--learner=projection",
+        "--base_learner=scratch:num_layers=1,hidden_dim=8,num_heads=2",
+        "--sequence_length=16",
+        f"--output_dir={out}",
     )
+    said = run(*train, "--steps=20")
     assert "frozen" in said and "projected" in said
     assert Calibration.load(out / "calibration.json").temperature > 0
+    config = json.loads((out / "config.json").read_text())
+    assert (config["steps"], config["meta_learning_rate"]) == (20, 3e-4)
+    # Vectors and checkpoint are this run's alone: another seed, or number of steps, on
+    # which the rate depends, is another run.
+    for other in ("--seed=1", "--steps=21"):
+        done = script_runs.run(*train, "--steps=20", other)
+        assert done.returncode == 1 and "holds another run" in done.stderr
     results = tmp_path / "results.json"
-    run(
-        "evaluate", *tasks, f"--model_dir={out}", "--episodes=6", f"--results={results}"
-    )
+    run("evaluate", f"--model_dir={out}", "--episodes=6", f"--results={results}")
     row = json.loads(results.read_text())
     assert 0.5 <= row["accuracy"] <= 1 and row["episodes"] == 6
 

@@ -216,7 +216,7 @@ class Run:
         )
         if changed:
             raise RunError(
-                f"The content of {' and '.join(changed)} has changed since the run in "
+                f"The {' and the '.join(changed)} changed since the run in "
                 f"{self.folder} began, so it cannot go on; restore what it began with, "
                 "or choose another folder."
             )

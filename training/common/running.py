@@ -11,6 +11,7 @@ MISTAKES = {
     "BaseLearnerError",
     "CorpusError",
     "EpisodeError",
+    "EvaluationError",
     "OSError",
     "RequestError",
     "RunError",

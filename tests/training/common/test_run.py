@@ -82,8 +82,8 @@ def test_going_on_longer_is_the_same_run(tmp_path):
     [
         (Settings(seed=1), CONTENT, "holds another run with other seed"),
         (Settings(shots=(5,)), CONTENT, "holds another run with other shots"),
-        (Settings(), {**CONTENT, "corpus": "x"}, "content of corpus has changed"),
-        (Settings(), {}, "content of corpus and encoder has changed"),
+        (Settings(), {**CONTENT, "corpus": "x"}, "The corpus changed since"),
+        (Settings(), {}, "The corpus and the encoder changed since"),
     ],
 )
 def test_another_run_is_refused_and_the_first_stays(

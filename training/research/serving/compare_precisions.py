@@ -7,35 +7,32 @@ Every precision is judged on the same test episodes. Corpus, class split and sha
 the tasks are those of the run unless they are given.
 """
 
-import json
 from pathlib import Path
 
-from absl import app, flags
-
+from maml_tf.episodes import encode_corpus
 from maml_tf.evaluation import episode_accuracies, mean_with_interval
 from maml_tf.serving.precision import PRECISIONS, in_precision
-from training.common.files import load_model, write_aside
+from training.common.files import load_model, write_json
+from training.common.finished import MODEL, check_finished
+from training.common.flag_types import define_count, define_path
 from training.common.running import run_script
-from training.common.settings import (
-    FLAGS,
-    adopt_settings_of_run,
-    encoded_splits,
-    shape_of_tasks,
-)
+from training.common.seen_classes import judged_corpus
+from training.common.settings import FLAGS, adopt_settings_of_run, shape_of_tasks
+from training.common.task_data import check_tasks
 
-flags.DEFINE_string("model_dir", None, "A run of training.train.", required=True)
-flags.DEFINE_integer("episodes", 200, "Test episodes.", lower_bound=2)
-flags.DEFINE_string("results", None, "A JSON file to write.", required=True)
+define_path("model_dir", None, "A run of training.train.", required=True)
+define_count("episodes", 200, "Test episodes.", least=2)
+define_path("results", None, "A JSON file to write.", required=True)
 
 
 def main(argv: list[str]) -> None:
     folder = Path(FLAGS.model_dir)
-    for name in ("config.json", "model.keras"):
-        if not (folder / name).is_file():
-            raise app.UsageError(f"{folder} has no {name}; train a model there first.")
+    check_finished(folder)
     adopt_settings_of_run(folder)
-    learner = load_model(folder / "model.keras")
-    data = encoded_splits(learner.base_learner.preprocessor, ("test",))["test"]
+    judged = judged_corpus(folder)
+    check_tasks({"test": judged.corpus}, wanted=("test",))
+    learner = load_model(folder / MODEL)
+    data = encode_corpus(judged.corpus, learner.base_learner.preprocessor)
     rows = {}
     for precision in PRECISIONS:
         try:
@@ -58,12 +55,10 @@ def main(argv: list[str]) -> None:
             "ci95": score.ci95,
             "episodes": score.episodes,
             "weight_bytes": size,
+            "classes_seen_in_training": len(judged.seen),
         }
         print(f"{precision:9} {score}  {size / 1e6:.1f} MB", flush=True)
-    text = json.dumps(rows, indent=2) + "\n"
-    results = Path(FLAGS.results)
-    results.parent.mkdir(parents=True, exist_ok=True)
-    write_aside(results, lambda aside: aside.write_text(text))
+    write_json(Path(FLAGS.results), rows)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,139 @@
+"""A projection behind a frozen encoder, meta-trained over vectors computed once."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from maml_tf.episodes.sampler import large_classes
+from maml_tf.evaluation.vector_episodes import vector_episode_accuracies
+
+from .rotation import RotatingEpisodes, RotationSettings, train_rotating
+from .run import Run
+
+if TYPE_CHECKING:
+    from maml_tf.base_learners.whitening import WithinClassWhitening
+
+MOST_ROWS = 60
+# Of the way from the closed form to the trained projection.
+SHARES = (0.0, 0.5, 1.0)
+EPISODES = 300
+
+
+def first_of_each(
+    rows: np.ndarray, labels: np.ndarray, most: int = MOST_ROWS
+) -> np.ndarray:
+    """At most `most` rows of each class, spread over all it has.
+
+    >>> first_of_each(np.arange(4), np.array(["a", "b", "a", "b"])).tolist()
+    [0, 2, 1, 3]
+    """
+    chosen = []
+    for label in np.unique(labels):
+        mine = rows[labels == label]
+        count = min(len(mine), most)
+        chosen.append(mine[np.linspace(0, len(mine) - 1, count).astype(int)])
+    return np.concatenate(chosen)
+
+
+def train_projection(
+    run: Run,
+    projection: "WithinClassWhitening | keras.Model",
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    settings: RotationSettings,
+    *,
+    templates: np.ndarray | None = None,
+) -> float:
+    """Meta-trains a projection of vectors in place, from its closed form on.
+
+    Args:
+        run: keeps the checkpoint.
+        projection: from vectors to vectors, set in closed form.
+        vectors: `[texts, dim]` of training classes.
+        labels: the class of each.
+        settings: see there.
+        templates: near-duplicates share one.
+
+    Returns:
+        Seconds of training.
+    """
+    episodes = RotatingEpisodes(
+        lambda rows: vectors[rows], labels, settings, templates=templates
+    )
+    return train_rotating(run, projection, episodes, settings)
+
+
+def keep_best_share(
+    head: keras.Model,
+    start: list[np.ndarray],
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    *,
+    ways: int,
+    shots: Sequence[int],
+    queries: int = 5,
+    seed: int = 0,
+) -> float:
+    """Sets the weights of `head` to the best point between `start` and where they are.
+
+    On few training texts meta-training overfits, and the closed form that it starts
+    from is the better projection; on many the trained one is. Validation episodes tell.
+
+    Args:
+        head: trained; from vectors to vectors.
+        start: its weights before training.
+        vectors: `[texts, dim]` of validation classes.
+        labels: the class of each.
+        ways, queries, seed: of the episodes; fewer ways where fewer classes are large
+            enough.
+        shots: numbers of examples; what is compared is the mean over them.
+
+    Returns:
+        The share of the way that was kept: 0 for the start, 1 for the trained weights,
+        which also stay where no two classes are large enough to choose by.
+
+    Example:
+
+    >>> layer = keras.layers.Dense(2, use_bias=False)
+    >>> head = keras.Sequential([keras.Input((2,)), layer])
+    >>> start = [np.eye(2, dtype="float32")]
+    >>> layer.set_weights([np.ones((2, 2), "float32")])  # tells nothing apart
+    >>> corners = np.repeat(np.eye(2, dtype="float32"), 3, axis=0)
+    >>> keep_best_share(head, start, corners, np.repeat(["a", "b"], 3), ways=2,
+    ...                 shots=[1], queries=2)
+    0.0
+    """
+    ways = min(ways, large_classes(labels, shots=max(shots), queries=queries))
+    if ways < 2:
+        return 1.0
+    trained = head.get_weights()
+    scores = []
+    for share in SHARES:
+        _go(head, start, trained, share)
+        moved = np.asarray(head(vectors))
+        each = [
+            vector_episode_accuracies(
+                moved,
+                labels,
+                shots=number,
+                ways=ways,
+                queries=queries,
+                seed=seed,
+                episodes=EPISODES,
+            ).mean()
+            for number in shots
+        ]
+        scores.append(np.mean(each))
+    best = SHARES[int(np.argmax(scores))]
+    _go(head, start, trained, best)
+    return best
+
+
+def _go(
+    head: keras.Model, start: list[np.ndarray], end: list[np.ndarray], share: float
+) -> None:
+    head.set_weights(
+        [(1 - share) * a + share * b for a, b in zip(start, end, strict=True)]
+    )

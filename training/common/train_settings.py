@@ -1,0 +1,77 @@
+"""What a run of `training.train` was asked for, as its config.json keeps it."""
+
+from dataclasses import dataclass, fields
+
+from .learner_flags import PROJECTION
+from .run import beside_identity
+from .settings import FLAGS, task_settings
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """Of every run: what it draws its tasks from, their shape, and the learner."""
+
+    corpus: str
+    text_column: str | None
+    label_column: str | None
+    class_split: str
+    split_seed: int
+    ways: int
+    shots: int
+    queries: int
+    seed: int
+    learner: str
+    base_learner: str
+    pretrained: str | None
+    text_prefix: str
+    sequence_length: int
+    meta_learning_rate: float
+
+
+@dataclass(frozen=True)
+class TrainSettings(TaskSettings):
+    """Of a run that trains on episodes; it may go on longer than it was asked to."""
+
+    lora_rank: int | None
+    inner_steps: int
+    inner_learning_rate: float
+    inner_batch_size: int | None
+    meta_gradient: str
+    update_rule: str
+    fast_weights: str | None
+    tasks_per_batch: int
+    validate_every: int
+    validation_episodes: int
+    jit_compile: bool
+    dtype_policy: str
+    steps: int = beside_identity(300)
+    patience: int | None = beside_identity(None)
+
+
+@dataclass(frozen=True)
+class ProjectionSettings(TaskSettings):
+    """Of a run that trains a projection; its rate falls with the steps' number."""
+
+    steps: int
+
+
+# Chosen on the validation classes of a few folds; see docs/intents.md.
+PROJECTION_DEFAULTS = {"steps": 200, "meta_learning_rate": 3e-4}
+
+
+def settings_of_flags() -> TrainSettings | ProjectionSettings:
+    """What the flags say."""
+    if FLAGS.learner == PROJECTION:
+        return ProjectionSettings(
+            **_values(ProjectionSettings)
+            | {
+                name: value
+                for name, value in PROJECTION_DEFAULTS.items()
+                if not FLAGS[name].present
+            }
+        )
+    return TrainSettings(**_values(TrainSettings))
+
+
+def _values(kind: type) -> dict:
+    return {f.name: FLAGS[f.name].value for f in fields(kind)} | task_settings()
