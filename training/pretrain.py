@@ -86,7 +86,7 @@ def main(argv: list[str]) -> None:
     from .common.joint_training import check_validation, train_jointly, validate
 
     settings = JointTrainingSettings(
-        **{field.name: FLAGS[field.name].value for field in fields(_DEFAULTS)}
+        **{field.name: getattr(FLAGS, field.name) for field in fields(_DEFAULTS)}
     )
     joint = read_jointly(
         FLAGS.corpus, validation_share=FLAGS.validation_share, seed=FLAGS.seed
@@ -170,7 +170,7 @@ def check_flags() -> None:
             f"{len(FLAGS.corpus)} times; give one for each corpus, or none."
         )
     for name in ("mixed_share", "confusable_share", "name_share"):
-        if not 0 <= FLAGS[name].value <= 1:
+        if not 0 <= getattr(FLAGS, name) <= 1:
             raise app.UsageError(f"--{name} has to be from 0 to 1.")
     if not 0 <= FLAGS.averaging < 1:
         raise app.UsageError("--averaging has to be at least 0 and below 1.")
@@ -182,10 +182,10 @@ def check_flags() -> None:
         ("ways", 2),
         ("examples", 2),
     ):
-        if FLAGS[name].value < least:
+        if getattr(FLAGS, name) < least:
             raise app.UsageError(f"--{name} has to be at least {least}.")
     for name in ("learning_rate", "scale"):
-        if not 0 < FLAGS[name].value < float("inf"):
+        if not 0 < getattr(FLAGS, name) < float("inf"):
             raise app.UsageError(f"--{name} has to be a positive number.")
 
 

@@ -172,7 +172,7 @@ class TextEncoder(keras.Model):
 
 
 class EncoderOptions(TypedDict, total=False):
-    """The options of `create_text_encoder`, which `create_model` passes on."""
+    """What `create_model` passes on to `create_text_encoder`; see there."""
 
     pretrained: str | None
     pooling: str
@@ -187,7 +187,6 @@ class EncoderOptions(TypedDict, total=False):
     intermediate_dim: int | None
     trainable_embeddings: bool
     text_prefix: str
-    seed: int | None
 
 
 def create_text_encoder(
