@@ -1,6 +1,26 @@
-"""The name of a class as words: "cardArrival", "card_arrival" and "card-arrival"."""
+"""The name of a class as words: "cardArrival", "card_arrival" and "card-arrival".
+
+A name says what its class means in one more way than its examples do, if it is made of
+words: "intent_17" and "A" are not. The patterns are RE2's, so that TensorFlow's graphs
+read names alike; see `maml_tf.serving.class_names`.
+"""
 
 import re
+import unicodedata
+
+# What says "this is a class" or counts it, and nothing of what is meant by it.
+NO_WORDS = (
+    "intents?|class(?:es)?|labels?|categor(?:y|ies)|topics?|cat|cls|id|nr|num|number|"
+    "skills?|groups?|types?|kinds?|clusters?|items?|options?|faqs?|questions?|"
+    "answers?|targets?|tags?|keys?|values?|names?|unknown|others?|none|null|nan|misc|"
+    "one|two|three|four|five|six|seven|eight|nine|ten"
+)
+_SHORT = "no|hi|ok|go|up|on|off"
+# Three letters with a vowel, a short word, or a letter of another script.
+A_WORD = (
+    r"\b(?:[a-z]*[aeiouy][a-z][a-z]+|[a-z]+[aeiouy][a-z]+|[a-z][a-z]+[aeiouy][a-z]*|"
+    rf"{_SHORT})\b"
+)
 
 
 def name_as_words(name: str) -> str:
@@ -13,12 +33,29 @@ def name_as_words(name: str) -> str:
     >>> [name_as_words(n) for n in ("card_arrival", "HassTurnOn", "faq/FAQPage-2")]
     ['card arrival', 'hass turn on', 'faq faq page 2']
     """
+    kinds = [unicodedata.category(letter) for letter in name]
     pieces = []
-    for before, letter, after in zip(" " + name, name, name[1:] + " ", strict=False):
-        starts_word = before.isupper() and after.islower()
-        hump = letter.isupper() and (
-            before.islower() or before.isdigit() or starts_word
+    for place, letter in enumerate(name):
+        before = kinds[place - 1] if place else ""
+        after = kinds[place + 1] if place + 1 < len(name) else ""
+        hump = kinds[place] == "Lu" and (
+            before in ("Ll", "Nd") or (before == "Lu" and after == "Ll")
         )
-        number = letter.isdigit() and before.isalpha()
-        pieces += [" ", letter] if hump or number else [letter]
-    return re.sub(r"[\W_]+", " ", "".join(pieces)).strip().lower()
+        number = kinds[place] == "Nd" and before[:1] == "L"
+        pieces.append(" " if hump or number else "")
+        pieces.append(letter if kinds[place][0] in "LNM" else " ")
+    return " ".join("".join(pieces).lower().split())
+
+
+def reads_like_words(words: str) -> bool:
+    """Whether words, as `name_as_words` gives them, say what a class means.
+
+    Example:
+
+    >>> [reads_like_words(name_as_words(n)) for n in ("card_arrival", "intent_17", "A")]
+    [True, False, False]
+    """
+    rest = re.sub(rf"\b(?:{NO_WORDS})\b", "", words, flags=re.ASCII)
+    if any(not letter.isascii() for letter in rest):
+        return True
+    return re.search(A_WORD, rest, flags=re.ASCII) is not None

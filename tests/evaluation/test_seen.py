@@ -5,7 +5,6 @@ import pytest
 
 from maml_tf.base_learners.delta import Delta
 from maml_tf.episodes import Corpus, CorpusError
-from maml_tf.episodes.class_names import name_as_words
 from maml_tf.evaluation.seen import class_digests, digests, refuse_seen, seen_by
 
 SEEN = [f"what is my balance number {i}" for i in range(200)]
@@ -47,21 +46,3 @@ def test_what_two_corpora_share_by_chance_is_reported_and_no_leak(delta):
 def test_an_empty_delta_has_seen_nothing():
     empty = Delta({}, {}, np.array([], "uint64"), np.array([], "uint64"))
     assert not refuse_seen(corpus(SEEN, ["x"] * 200), delta=empty).is_leak
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("card_arrival", "card arrival"),
-        ("Refund_not_showing_up", "refund not showing up"),
-        ("HTTPServerDown", "http server down"),
-        ("smart-home/turn.on", "smart home turn on"),
-        ("intent_17", "intent 17"),
-        ("intent17", "intent 17"),
-        ("éclairÉteint", "éclair éteint"),
-        ("天气_查询", "天气 查询"),
-        ("__", ""),
-    ],
-)
-def test_names_are_read_as_words(name, words):
-    assert name_as_words(name) == words

@@ -1,0 +1,62 @@
+"""Names of classes: read as words in Python and in a graph alike."""
+
+import pytest
+import tensorflow as tf
+
+from maml_tf.episodes.class_names import name_as_words, reads_like_words
+from maml_tf.serving.class_names import are_words, with_names, words_of
+
+NAMES = {
+    "card_arrival": "card arrival",
+    "Refund_not_showing_up": "refund not showing up",
+    "HTTPServerDown": "http server down",
+    "smart-home/turn.on": "smart home turn on",
+    "éclairÉteint": "éclair éteint",
+    "天气_查询": "天气 查询",
+    "नमस्ते": "नमस्ते",
+    "  two   words ": "two words",
+    "iOSApp2Go": "i os app 2 go",
+    "reset-my-PIN!": "reset my pin",
+    "yes": "yes",
+    "no": "no",
+}
+NO_WORDS = {
+    "intent_17": "intent 17",
+    "intent17": "intent 17",
+    "A": "a",
+    "Q42": "q 42",
+    "class one": "class one",
+    "FAQ_12": "faq 12",
+    "4711": "4711",
+    "__": "",
+    "🍕": "",
+}
+
+
+@pytest.mark.parametrize("name", [*NAMES, *NO_WORDS])
+def test_python_and_graphs_read_a_name_alike(name):
+    words = {**NAMES, **NO_WORDS}[name]
+    assert name_as_words(name) == words
+    assert words_of(tf.constant([name])).numpy()[0].decode() == words
+    assert reads_like_words(words) == (name in NAMES)
+    assert bool(are_words(tf.constant([words]))[0]) == (name in NAMES)
+
+
+def added(texts, numbers, names):
+    found = with_names(tf.constant(texts), tf.constant(numbers), tf.constant(names))
+    return found[0].numpy().tolist(), found[1].numpy().tolist()
+
+
+def test_a_telling_name_is_one_more_example():
+    texts, numbers = added(["x", "y", "z"], [0, 1, 1], ["lost_card", "intent_2"])
+    assert texts == [b"x", b"y", b"z", b"lost card"] and numbers == [0, 1, 1, 0]
+
+
+def test_names_that_read_the_same_tell_nothing():
+    texts, numbers = added(["x", "y"], [0, 1], ["lost_card", "lostCard"])
+    assert texts == [b"x", b"y"] and numbers == [0, 1]
+
+
+def test_an_intent_that_is_taught_by_its_name_is_taught_by_its_words():
+    texts, _ = added(["lost_card", "y"], [0, 1], ["lost_card", "bye_bye"])
+    assert texts == [b"lost card", b"y", b"lost card", b"bye bye"]
