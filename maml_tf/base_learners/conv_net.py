@@ -117,6 +117,10 @@ def create_conv_net(
     else:
         outputs = keras.layers.Flatten(name="features")(outputs)
     outputs = keras.layers.Dense(
-        num_classes, kernel_initializer=initializer(blocks), name="head"
+        num_classes,
+        kernel_initializer=initializer(blocks),
+        # Logits and their losses want all digits, in mixed precision too.
+        dtype=keras.config.dtype_policy().variable_dtype,
+        name="head",
     )(outputs)
     return keras.Model(inputs, outputs, name="conv_net")

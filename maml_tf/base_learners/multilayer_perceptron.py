@@ -55,6 +55,10 @@ def create_multilayer_perceptron(
             name=f"hidden_{index}",
         )(outputs)
     outputs = keras.layers.Dense(
-        output_dim, kernel_initializer=initializer(len(hidden_units)), name="head"
+        output_dim,
+        kernel_initializer=initializer(len(hidden_units)),
+        # Predictions and their losses want all digits, in mixed precision too.
+        dtype=keras.config.dtype_policy().variable_dtype,
+        name="head",
     )(outputs)
     return keras.Model(inputs, outputs, name="multilayer_perceptron")

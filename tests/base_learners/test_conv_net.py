@@ -151,3 +151,18 @@ def test_bad_options_are_refused(options):
         create_conv_net(**options)
     with pytest.raises(BaseLearnerError):
         PatchConvolution(4, strides=0)
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [("mixed_bfloat16", "float32"), ("float64", "float64"), ("bfloat16", "bfloat16")],
+)
+def test_predictions_have_the_precision_of_the_weights(policy, expected):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = create_conv_net(3, image_shape=(8, 8, 1), filters=4, blocks=2)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert model.output.dtype == expected
+    assert model.layers[1].compute_dtype == policy.removeprefix("mixed_")

@@ -56,3 +56,18 @@ def test_a_frozen_last_layer_is_not_the_head():
 def test_a_model_without_weights_has_no_head():
     with pytest.raises(BaseLearnerError, match="no trainable weights"):
         head_of(keras.Sequential([keras.Input([2]), keras.layers.ReLU()]))
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [("mixed_bfloat16", "float32"), ("float64", "float64"), ("bfloat16", "bfloat16")],
+)
+def test_predictions_have_the_precision_of_the_weights(policy, expected):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = create_multilayer_perceptron(3)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert model.output.dtype == expected
+    assert model.layers[1].compute_dtype == policy.removeprefix("mixed_")

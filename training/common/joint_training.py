@@ -125,11 +125,11 @@ def validate(
 ) -> dict[str, float]:
     """Accuracy on the held-out classes of each corpus, and `score`, their mean."""
     scores = {}
-    for number, corpus in enumerate(joint.corpora):
+    for number in range(len(joint.corpora)):
         rows = joint.validation_rows(number)
         vectors = embed_states(upper, states, rows)
         for shots in SHOTS:
-            scores[f"{number + 1}:{corpus.name} {shots}-shot"] = float(
+            scores[f"corpus {number + 1}, {shots}-shot"] = float(
                 vector_episode_accuracies(
                     vectors,
                     joint.labels[rows],
