@@ -6,7 +6,7 @@ Corpus, class split and shape of the tasks are those of the run unless they are 
 so that the classes judged on are the ones that training never saw; --seed draws other
 episodes from the same classes. On another corpus the test share of --class_split is
 judged. Classes that the run has seen, whatever corpus or split they come by, are
-refused.
+refused. Without --model_dir the default learner is judged.
 """
 
 from pathlib import Path
@@ -14,19 +14,26 @@ from typing import TYPE_CHECKING, Any
 
 from absl import app
 
-from .common.files import load_model, write_json
+from .common.files import check_output_file, load_model, write_json
 from .common.finished import INITIAL, MODEL
 from .common.flag_types import define_count, define_path
 from .common.run import RunError
 from .common.running import run_script
-from .common.seen_classes import judged_corpus
-from .common.settings import FLAGS, adopt_settings_of_run, shape_of_tasks
-from .common.task_data import check_tasks
+from .common.seen_classes import Judged, judged_corpus
+from .common.settings import (
+    FLAGS,
+    adopt_settings_of_run,
+    shape_of_tasks,
+    split_seed,
+)
+from .common.task_data import check_tasks, read_task_data
 
 if TYPE_CHECKING:
     from maml_tf import MetaLearner
 
-define_path("model_dir", None, "A run of training.train.", required=True)
+define_path(
+    "model_dir", None, "A run of training.train; by default the default learner."
+)
 define_count("episodes", 600, "Test episodes.", least=2)
 define_path("results", None, "A JSON file to write.")
 define_path(
@@ -38,15 +45,16 @@ define_path(
 
 
 def main(argv: list[str]) -> None:
-    folder = Path(FLAGS.model_dir)
-    adopt_settings_of_run(folder)
-    for name in (MODEL, INITIAL):
-        if not (folder / name).is_file():
-            raise RunError(
-                f"{folder} has no {name}; give the --output_dir of a finished "
-                "training.train as --model_dir."
-            )
-    judged = judged_corpus(folder)
+    for path in (FLAGS.results, FLAGS.inner_steps_plot):
+        if path is not None:
+            check_output_file(Path(path))
+    if FLAGS.model_dir is None:
+        judged, config = Judged(read_task_data().split.test), {}
+    else:
+        folder = Path(FLAGS.model_dir)
+        config = adopt_settings_of_run(folder)
+        check_evaluable(folder)
+        judged = judged_corpus(folder)
     check_tasks({"test": judged.corpus}, wanted=("test",))
 
     from maml_tf.episodes import encode_corpus
@@ -58,7 +66,11 @@ def main(argv: list[str]) -> None:
         plot_inner_steps,
     )
 
-    learner = load_model(folder / MODEL)
+    from .common.seen_by_delta import delta_of, unseen_by_delta
+
+    delta = delta_of(config.get("base_learner"), config.get("pretrained"))
+    judged = unseen_by_delta(judged, delta, policy=FLAGS.seen_classes)
+    learner, untrained = load_learners()
     check_learner(learner)
     data = encode_corpus(judged.corpus, learner.base_learner.preprocessor)
     options: dict[str, Any] = {
@@ -69,9 +81,10 @@ def main(argv: list[str]) -> None:
     ours = mean_with_interval(
         episode_accuracies(learner, data, episodes=FLAGS.episodes, **options)
     )
-    baseline = frozen_prototypes(load_model(folder / INITIAL).base_learner)
     frozen = mean_with_interval(
-        episode_accuracies(baseline, data, episodes=FLAGS.episodes, **options)
+        episode_accuracies(
+            frozen_prototypes(untrained), data, episodes=FLAGS.episodes, **options
+        )
     )
     row = {
         "accuracy": ours.mean,
@@ -80,7 +93,7 @@ def main(argv: list[str]) -> None:
         **shape_of_tasks(),
         "corpus": FLAGS.corpus,
         "class_split": FLAGS.class_split,
-        "split_seed": FLAGS.split_seed,
+        "split_seed": split_seed(),
         "seed": FLAGS.seed,
         "classes": len(judged.corpus.classes),
         "classes_seen_in_training": len(judged.seen),
@@ -108,6 +121,28 @@ def main(argv: list[str]) -> None:
         print(f"Accuracy against inner steps: {FLAGS.inner_steps_plot}")
     if FLAGS.results:
         write_json(Path(FLAGS.results), row)
+
+
+def check_evaluable(folder: Path) -> None:
+    """Refuses a run that has no model yet."""
+    for name in (MODEL, INITIAL):
+        if not (folder / name).is_file():
+            raise RunError(
+                f"{folder} has no {name}; give the --output_dir of a finished "
+                "training.train as --model_dir."
+            )
+
+
+def load_learners() -> "tuple[MetaLearner, Any]":
+    """The learner that is judged, and the base learner before its training."""
+    if FLAGS.model_dir is not None:
+        folder = Path(FLAGS.model_dir)
+        untrained = load_model(folder / INITIAL).base_learner
+        return load_model(folder / MODEL), untrained
+    from maml_tf.base_learners import create_text_encoder
+    from maml_tf.default_learner import default_learner
+
+    return default_learner(), create_text_encoder(pretrained="base", normalize=True)
 
 
 def check_learner(learner: "MetaLearner") -> None:

@@ -15,7 +15,7 @@ needs none: training.export without --model_dir exports a learner for it.
 
 from absl import app, flags
 
-from .common.flag_types import define_count, define_path, define_rate
+from .common.flag_types import define_count, define_path, define_rate, define_share
 from .common.learner_flags import PROJECTION, check_learner_flags
 from .common.run import check_folder
 from .common.running import run_script
@@ -37,6 +37,12 @@ define_count(
     None,
     "Stops after so many validations in a row without a new best; by default never.",
 )
+define_share(
+    "averaging",
+    0.0,
+    "Decay of a running average of the weights, which is then what is validated and "
+    "kept; 0 for none.",
+)
 flags.DEFINE_bool("jit_compile", False, "Compile the meta-step with XLA.")
 flags.DEFINE_enum(
     "dtype_policy",
@@ -52,6 +58,7 @@ LOOP_FLAGS = (
     "validate_every",
     "validation_episodes",
     "patience",
+    "averaging",
     "jit_compile",
     "dtype_policy",
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from maml_tf import MetaLearner
@@ -59,8 +59,10 @@ class Checkpoint:
     def save(self, progress: Progress) -> None:
         """Writes the state; a kill at any moment leaves a whole one."""
         arrays = {f"state/{i}": _array(v) for i, v in enumerate(self._state())}
-        # The best weights are most often the current ones.
-        if self.best is not None and progress.best_step != progress.step:
+        # The best weights are most often the current ones, which are there already.
+        if self.best is not None and not all(
+            np.array_equal(a, arrays[f"state/{i}"]) for i, a in enumerate(self.best)
+        ):
             arrays |= {f"best/{i}": a for i, a in enumerate(self.best)}
         header = {
             "run": self.run.digest,
@@ -68,7 +70,11 @@ class Checkpoint:
         }
 
         def write(path: Path) -> None:
-            save_file(arrays, path, header)
+            try:
+                save_file(arrays, path, header)
+            except SafetensorError as error:
+                # The format's own word for a full disk.
+                raise OSError(f"{self.newest} cannot be written: {error}") from error
             # One that cannot be used must not take the place of the good one before it.
             if self._newest_is_good:
                 self.newest.replace(self.previous)
@@ -137,7 +143,7 @@ class Checkpoint:
         progress = Progress(**json.loads(header["progress"]))
         _assign(self._state(), state)
         self.best = _numbered(arrays, "best") or None
-        if progress.best_step == progress.step:
+        if self.best is None and progress.best_step is not None:
             self.keep_best()
         return progress
 

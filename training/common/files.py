@@ -30,6 +30,21 @@ def write_aside(path: Path, write: Callable[[Path], object]) -> None:
         raise
 
 
+def check_output_file(path: Path) -> None:
+    """Refuses a file that cannot be written later, and writes nothing.
+
+    Raises:
+        OSError: naming the place that is in the way.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file to write.")
+    above = next(p for p in path.absolute().parents if p.exists())
+    if not above.is_dir():
+        raise NotADirectoryError(f"{above} is a file, so {path} cannot be written.")
+    if not os.access(path if path.exists() else above, os.W_OK):
+        raise PermissionError(f"{path} cannot be written; name another file.")
+
+
 def write_json(path: Path, content: Any) -> None:
     """Writes JSON as `write_aside` does; the folder is made if need be.
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from maml_tf.evaluation import Calibration
 
 MODEL, INITIAL, CALIBRATION = "model.keras", "initial.keras", "calibration.json"
-CURVES, FINISHED = "curves.png", "finished.json"
+CURVES, FINISHED, METRICS = "curves.png", "finished.json", "metrics.jsonl"
 
 
 def finish(
@@ -42,11 +42,18 @@ def finish(
     (folder / FINISHED).unlink(missing_ok=True)
     write_aside(folder / CALIBRATION, calibrate(learner).save)
     if rows:
-        from maml_tf.evaluation import plot_curves
-
-        plot_curves(rows, folder / CURVES)
+        _draw(rows, folder / CURVES)
     write_aside(folder / MODEL, learner.save)
     write_json(folder / FINISHED, {"step": step})
+
+
+def _draw(rows: list[dict[str, Any]], path: Path) -> None:
+    from maml_tf.evaluation import plot_curves
+
+    try:
+        plot_curves(rows, path)
+    except ImportError as error:
+        print(f"{path.name} is not drawn: pip install 'maml-tf[plot]' ({error}).")
 
 
 def finished_step(folder: Path) -> int | None:
@@ -85,11 +92,13 @@ def describe_run(folder: Path) -> dict[str, Any]:
     Results of training.evaluate are taken from the JSON files beside the run's own.
     """
     card: dict[str, Any] = {"trained_with": read_config(folder)}
-    metrics = folder / "metrics.jsonl"
-    if metrics.is_file():
-        rows = [json.loads(line) for line in metrics.read_text().splitlines()]
-        if rows:
-            card["validation"] = max(rows, key=lambda row: row["validation_accuracy"])
+    try:
+        lines = (folder / METRICS).read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines]
+        card["validation"] = max(rows, key=lambda row: row["validation_accuracy"])
+    except (OSError, ValueError, KeyError, TypeError):
+        # A projection has none, and a file that somebody broke tells nothing.
+        pass
     for path in sorted(folder.glob("*.json")):
         try:
             found = json.loads(path.read_text(encoding="utf-8"))

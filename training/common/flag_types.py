@@ -31,6 +31,18 @@ class _Rate(flags.FloatParser):
         return value
 
 
+class _Share(flags.FloatParser):
+    """A number from 0 up to, and without, 1."""
+
+    syntactic_help = "a number from 0 up to, and without, 1"
+
+    def parse(self, argument: Any) -> float:
+        value = self.convert(argument)
+        if not 0 <= value < 1:
+            raise ValueError(f"must be {self.syntactic_help}")
+        return value
+
+
 class _FilePath(flags.ArgumentParser[str]):
     """A path; `~` is the home folder, and nothing at all is no path."""
 
@@ -46,6 +58,13 @@ def define_rate(name: str, default: float | None, help: str) -> None:
     """A flag for a step size."""
     flags.DEFINE(
         _Rate(), name, default, help, serializer=flags.ArgumentSerializer[float]()
+    )
+
+
+def define_share(name: str, default: float, help: str) -> None:
+    """A flag for a part of a whole."""
+    flags.DEFINE(
+        _Share(), name, default, help, serializer=flags.ArgumentSerializer[float]()
     )
 
 

@@ -16,11 +16,12 @@ import tensorflow as tf
 
 from maml_tf import MetaLearner
 
+from .averaging import averaged_weights, weights_as_trained
 from .checkpoint import Checkpoint, Progress
 from .files import write_aside
+from .finished import METRICS
 from .run import Run, RunError
 
-METRICS = "metrics.jsonl"
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
 
@@ -45,7 +46,8 @@ def meta_train(
     Args:
         run: keeps the checkpoint.
         learner: compiled, with its initial weights, which have to be the same at every
-            call.
+            call. Where its optimizer keeps a running average of the weights
+            (`use_ema=True`), that is what is validated and kept as the best.
         batches: from the number of the first meta-step to endless batches of tasks.
         steps: meta-steps in all.
         validate: what is measured every `validate_every` steps and after the last;
@@ -81,14 +83,15 @@ def meta_train(
     while progress.step < steps and not out_of_patience(progress, patience):
         count = _to_next_stop(progress.step, steps, part, validate and validate_every)
         began = time.monotonic()
-        history = learner.fit(
-            _next_batches(dataset, stream, count),
-            steps_per_epoch=count,
-            epochs=progress.step + count,
-            initial_epoch=progress.step + count - 1,
-            callbacks=[*callbacks, _ProgressLine(progress, steps)],
-            verbose=0,
-        )
+        with weights_as_trained(learner) as keep_them:
+            history = learner.fit(
+                _next_batches(dataset, stream, count),
+                steps_per_epoch=count,
+                epochs=progress.step + count,
+                initial_epoch=progress.step + count - 1,
+                callbacks=[*callbacks, _ProgressLine(progress, steps), keep_them],
+                verbose=0,
+            )
         progress.seconds += time.monotonic() - began
         progress.step += count
         loss = float(history.history["loss"][-1])
@@ -148,17 +151,18 @@ def _validate(
     progress: Progress,
     checkpoint: Checkpoint,
 ) -> None:
-    measured = {name: float(value) for name, value in validate(learner).items()}
-    for name, value in measured.items():
-        _refuse_unless_finite(name, value, progress.step)
     best = max((row[monitor] for row in progress.rows), default=-math.inf)
+    with averaged_weights(learner):
+        measured = {name: float(value) for name, value in validate(learner).items()}
+        for name, value in measured.items():
+            _refuse_unless_finite(name, value, progress.step)
+        if measured[monitor] > best:
+            progress.best_step = progress.step
+            checkpoint.keep_best()
     total = sum(count for _, count in progress.losses)
     loss = sum(loss * count for loss, count in progress.losses) / total
     progress.rows.append({"step": progress.step, "loss": loss, **measured})
     progress.losses = []
-    if measured[monitor] > best:
-        progress.best_step = progress.step
-        checkpoint.keep_best()
     told = ", ".join(f"{name} {value:.4f}" for name, value in measured.items())
     print(f"step {progress.step}: loss {loss:.4f}, {told}", flush=True)
 

@@ -18,6 +18,7 @@ MISTAKES = {
     "SamplingError",
     "ServiceError",
     "TrainingDivergedError",
+    "UsageError",
 }
 
 
@@ -32,10 +33,24 @@ def run_script(main: Callable[[list[str]], None]) -> None:
         except Exception as error:
             if not is_mistake(error):
                 raise
-            sys.exit(f"{Path(sys.argv[0]).stem}: {error}")
+            sys.exit(f"{Path(sys.argv[0]).stem}: {sentence(error)}")
 
     _show_all_flags_in_help()
     app.run(checked)
+
+
+def sentence(error: Exception) -> str:
+    """What an error says.
+
+    Example:
+
+    >>> sentence(OSError(28, "No space left on device", "runs/first/model.keras"))
+    'No space left on device: runs/first/model.keras.'
+    """
+    if isinstance(error, OSError) and error.strerror:
+        place = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror}{place}."
+    return str(error)
 
 
 def _show_all_flags_in_help() -> None:

@@ -63,12 +63,15 @@ def split_seed() -> int:
     return FLAGS.seed if FLAGS.split_seed is None else FLAGS.split_seed
 
 
-def adopt_settings_of_run(folder: Path) -> None:
+def adopt_settings_of_run(folder: Path) -> dict[str, Any]:
     """Gives every task flag that the command line leaves out the run's own value.
 
     --seed alone then draws other episodes from the classes that the run divided with
     its own seed. A corpus of the command line's own has classes of its own, so what
     divides the run's is left alone.
+
+    Returns:
+        The run's config.json.
 
     Raises:
         RunError: if the folder holds no run.
@@ -84,11 +87,15 @@ def adopt_settings_of_run(folder: Path) -> None:
         raise RunError(f"{folder}/config.json does not tell the run's {missing[0]}.")
     foreign = FLAGS["corpus"].present and FLAGS.corpus != config["corpus"]
     for name in TASK_FLAGS:
-        if not FLAGS[name].present and not (foreign and name in CORPUS_FLAGS):
-            try:
-                setattr(FLAGS, name, config[name])
-            except flags.Error as error:
-                raise RunError(f"{folder}/config.json: {error}") from error
+        if FLAGS[name].present or (foreign and name in CORPUS_FLAGS):
+            continue
+        if config[name] is None and FLAGS[name].default is not None:
+            raise RunError(f"{folder}/config.json has no value for {name}.")
+        try:
+            setattr(FLAGS, name, config[name])
+        except flags.Error as error:
+            raise RunError(f"{folder}/config.json: {error}") from error
+    return config
 
 
 class TaskShape(TypedDict):

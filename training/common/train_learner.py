@@ -30,7 +30,12 @@ def train_learner(settings: TrainSettings, data: TaskData) -> None:
     learner = make_learner()
     try:
         learner.compile(
-            keras.optimizers.AdamW(FLAGS.meta_learning_rate, weight_decay=0.01),
+            keras.optimizers.AdamW(
+                FLAGS.meta_learning_rate,
+                weight_decay=0.01,
+                use_ema=FLAGS.averaging > 0,
+                ema_momentum=FLAGS.averaging,
+            ),
             jit_compile=FLAGS.jit_compile,
         )
     except ValueError as error:

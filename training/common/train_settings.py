@@ -42,6 +42,7 @@ class TrainSettings(TaskSettings):
     tasks_per_batch: int
     validate_every: int
     validation_episodes: int
+    averaging: float
     jit_compile: bool
     dtype_policy: str
     steps: int = beside_identity(300)

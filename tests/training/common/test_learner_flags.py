@@ -119,6 +119,8 @@ def test_whatever_is_taken_can_be_built(combinations):
         ("--sequence_length=99999999999999999999", "sequence_length"),
         ("--steps=99999999999999999999", "steps"),
         ("--patience=0", "patience"),
+        ("--averaging=1", "must be a number from 0 up to, and without, 1"),
+        ("--averaging=nan", "must be a number from 0 up to, and without, 1"),
         ("--output_dir=", "must not be empty"),
     ],
 )
@@ -130,6 +132,7 @@ def test_flags_that_do_not_fit(flags, message):
 def test_flags_that_fit():
     lines = [
         [],
+        ["--averaging=0.9"],
         ["--learner=maml", "--fast_weights=lora", "--lora_rank=2"],
         ["--learner=projection", "--steps=7", "--meta_learning_rate=0.1"],
         ["--learner=anil"],

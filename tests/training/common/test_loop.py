@@ -206,6 +206,42 @@ def test_the_learner_ends_with_its_best_weights_and_goes_on_from_its_last(tmp_pa
         np.testing.assert_array_equal(one, two.numpy())
 
 
+def test_a_running_average_is_validated_and_the_training_goes_on_without(tmp_path):
+    keras.utils.set_random_seed(3)
+    rates = iter(range(100))
+    seen, steps = [], []
+
+    def make():
+        keras.utils.set_random_seed(3)
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        learner = PrototypicalNetwork(model)
+        learner.compile(keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.75))
+        return learner
+
+    class Weights(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            steps.append(self.model.trainable_variables[0].numpy())
+
+    def validate(learner):
+        seen.append(learner.trainable_variables[0].numpy())
+        return {"validation_accuracy": next(rates)}
+
+    learner = make()
+    start = learner.trainable_variables[0].numpy()
+    options = {"validate": validate, "validate_every": 2, "part": 1, "steps": 4}
+    train(tmp_path, learner=learner, callbacks=(Weights(),), **options)
+    average = start
+    for place, weights in enumerate(steps):
+        average = 0.75 * average + 0.25 * weights if place else weights
+        if place in (1, 3):
+            np.testing.assert_allclose(seen[place // 2], average, rtol=1e-5)
+    np.testing.assert_array_equal(learner.trainable_variables[0].numpy(), seen[-1])
+    # The checkpoint holds both: what was best, and what training goes on from.
+    again = make()
+    train(tmp_path, learner=again, **options)
+    np.testing.assert_array_equal(again.trainable_variables[0].numpy(), seen[1])
+
+
 def test_patience(tmp_path, capsys):
     values = iter([0.5, 0.9, 0.7, 0.9, 1.0])
 
