@@ -10,10 +10,17 @@ import pytest
 import tensorflow as tf
 from script_runs import run
 
+from training.common.result_rows import ResultRows
 from training.research.meta_step import workloads
 from training.research.meta_step.contenders import CONTENDERS, ours
 from training.research.meta_step.matmul_flops import meta_step_flops
-from training.research.meta_step.results import plot, table
+from training.research.meta_step.results import (
+    PLACE,
+    plot,
+    sizes_digest,
+    summary,
+    table,
+)
 from training.research.meta_step.stablehlo import CompiledStep, dump
 from training.research.meta_step.timing import Unavailable, WorkerProcess, measure
 
@@ -185,7 +192,37 @@ def test_table_from_a_file_and_flags_that_do_not_fit(tmp_path):
     assert done.returncode != 0 and "does not know W9" in done.stdout + done.stderr
 
 
-def test_the_table_of_the_readme_is_that_of_the_results():
+def test_rows_of_toy_sizes_are_not_put_beside_the_others(tmp_path):
+    results = tmp_path / "rows.json"
+    rows = ResultRows(results, place=PLACE)
+    rows.keep(sizes_digest(workloads.find("W1"), 5), ROWS[:1])
+    before = results.read_text()
+    done = run("benchmark", "--toy", "--workloads=W4", f"--results={results}")
+    assert done.returncode != 0
+    assert "holds rows of W1 that were not measured at toy sizes" in (
+        done.stdout + done.stderr
+    )
+    assert results.read_text() == before
+
+
+def test_a_document_gets_its_table_and_summary(tmp_path):
+    results, document = tmp_path / "rows.json", tmp_path / "doc.md"
+    results.write_text(json.dumps(ROWS))
+    document.write_text(
+        "Fast:\n<!-- benchmark summary -->\nold\n<!-- end of benchmark summary -->\n"
+    )
+    flags = ("--table", f"--results={results}", f"--document={document}")
+    assert run("benchmark", *flags).returncode == 0
+    assert summary(ROWS) in document.read_text()
+    assert "old" not in document.read_text()
+    document.write_text("no marks")
+    done = run("benchmark", *flags)
+    assert done.returncode != 0 and "<!-- benchmark" in done.stdout + done.stderr
+    assert document.read_text() == "no marks"
+
+
+def test_the_tables_of_the_documentation_are_those_of_the_results():
     root = Path(__file__).parents[2]
     rows = json.loads((root / "results" / "benchmark.json").read_text())
-    assert table(rows) in (root / "README.md").read_text()
+    document = (root / "docs" / "benchmark.md").read_text()
+    assert table(rows) in document and summary(rows) in document

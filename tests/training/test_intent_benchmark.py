@@ -9,41 +9,19 @@ import time
 from pathlib import Path
 
 import pytest
+from intent_corpora import write_colours
 
 from maml_tf.episodes import CorpusError
-from training.research.intents.benchmark_rows import COLUMNS, markdown_table, with_means
+from training.common.result_rows import RUN
+from training.research.intents.benchmark_rows import COLUMNS, means, tables
 from training.research.intents.intent_data import fold_names
 
 ROOT = Path(__file__).resolve().parents[2]
-WORDS = ["red", "green", "blue", "black", "white", "brown", "pink", "grey"]
-WORDS += ["cyan", "gold", "lime", "teal"]
 
 
 @pytest.fixture(scope="module")
 def dataset_dir(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "colours"
-    folder.mkdir()
-    rows = [
-        {"text": f"the {word} thing {number} is {word}", "label": word}
-        for word in WORDS
-        for number in range(11)
-    ]
-    (folder / "full.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    folds = {}
-    for fold in (0, 1):
-        turned = WORDS[4 * fold :] + WORDS[: 4 * fold]
-        folds[f"0{fold + 1}"] = {
-            "train": turned[:4],
-            "valid": turned[4:8],
-            "test": turned[8:],
-        }
-        few = [
-            r for r in rows if r["label"] in turned[:4] and "thing 7" not in r["text"]
-        ]
-        path = folder / f"fold0{fold + 1}.train10.jsonl"
-        path.write_text("\n".join(map(json.dumps, few)))
-    (folder / "folds.json").write_text(json.dumps(folds))
-    return folder
+    return write_colours(tmp_path_factory.mktemp("data"))
 
 
 def command(folder, out, *more):
@@ -89,14 +67,16 @@ def test_rows_table_chart_and_going_on_after_a_kill(dataset_dir, tmp_path):
     rows = json.loads(results.read_text())
     single = [row for row in rows if row["fold"] != "mean"]
     assert len(single) == 2 * 3 * 2 and len(rows) == len(single) + 3 * 2
-    assert [tuple(row) for row in rows] == [COLUMNS] * len(rows)
+    assert [tuple(row) for row in rows] == [(*COLUMNS, RUN)] * len(rows)
     assert {row["learner"] for row in rows} == {"frozen", *names.split(",")}
     assert all(0 <= row["accuracy"] <= 1 and row["ci95"] >= 0 for row in rows)
     kept = {(r["fold"], r["learner"], r["shots"]): r for r in single}
     for row in before:
         if row["fold"] != "mean":
             assert kept[row["fold"], row["learner"], row["shots"]] == row
-    assert (tmp_path / "rows.md").read_text().count("\n") == 2 + 3
+    table = (tmp_path / "rows.md").read_text()
+    assert "10 test episodes of 3 ways and 5 queries a fold, seed 0" in table
+    assert table.count("\n|") == 2 + 3
     assert (tmp_path / "rows.png").stat().st_size > 1000
 
 
@@ -124,24 +104,46 @@ def test_directories_that_are_no_data_set_are_refused(tmp_path, dataset_dir):
     assert fold_names(dataset_dir) == ("01", "02")
 
 
-def test_means_over_folds_against_a_hand_calculation():
-    def row(fold, accuracy, shots):
-        return {
-            "dataset": "d",
-            "fold": fold,
-            "regime": "full",
-            "learner": "frozen",
-            "shots": shots,
-            "accuracy": accuracy,
-            "ci95": 0.3,
-            "train_seconds": 4.0,
-            "adapt_milliseconds": 2.0,
-        }
+def row(fold, accuracy, shots, **changes):
+    return {
+        "dataset": "d",
+        "fold": fold,
+        "regime": "full",
+        "learner": "frozen",
+        "shots": shots,
+        "accuracy": accuracy,
+        "ci95": 0.3,
+        "train_seconds": 4.0,
+        "adapt_milliseconds": 2.0,
+        "base_learner": "scratch",
+        "pretrained": "base",
+        "ways": 5,
+        "queries": 5,
+        "episodes": 10,
+        "seed": 0,
+        "judge_on": "test",
+        **changes,
+    }
 
+
+def test_means_over_folds_against_a_hand_calculation():
     rows = [row("01", 0.5, 1), row("02", 0.7, 1), row("01", 0.9, 5)]
-    means = with_means(rows)[len(rows) :]
-    assert [(m["shots"], m["accuracy"]) for m in means] == [(1, 0.6), (5, 0.9)]
-    assert means[0]["ci95"] == pytest.approx(0.3 / 2**0.5, abs=1e-5)
-    assert with_means(with_means(rows)) == with_means(rows)
-    table = markdown_table(rows)
+    found = means(rows)
+    assert [(m["shots"], m["accuracy"]) for m in found] == [(1, 0.6), (5, 0.9)]
+    assert found[0]["ci95"] == pytest.approx(0.3 / 2**0.5, abs=1e-5)
+    table = tables(rows)
     assert "60.0 ± 21.2" in table and "90.0 ± 30.0" in table
+
+
+def test_rows_of_two_protocols_are_no_one_mean_or_table():
+    rows = [row("01", 0.5, 1), row("02", 0.7, 1, seed=1)]
+    assert [m["accuracy"] for m in means(rows)] == [0.5, 0.7]
+    text = tables(rows)
+    assert text.count("| learner |") == 2 and "seed 1" in text
+
+
+def test_rows_of_two_encoders_are_two_lines():
+    rows = [row("01", 0.5, 1), row("01", 0.7, 1, pretrained="meta")]
+    text = tables(rows)
+    assert "| frozen, scratch base | 50.0" in text
+    assert "| frozen, scratch meta | 70.0" in text

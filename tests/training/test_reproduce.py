@@ -11,47 +11,58 @@ from training.research.papers.row_names import UnknownRowError, named_rows
 from training.research.papers.rows import run_row
 
 
-def row(meta_steps):
+def row(meta_steps=2, *, seed=0, episodes=4):
     """A row of the sinusoid table in graph mode, which starts at once."""
-    found = sinusoid.rows("", 0, 4, 4)[0]
+    found = sinusoid.rows("", seed, meta_steps, episodes)[0]
 
     def make():
         learner = found.make()
         learner.compile(learner.optimizer, loss=sinusoid.LOSS, jit_compile=False)
         return learner
 
-    return replace(found, make=make, meta_steps=meta_steps)
+    return replace(found, make=make)
 
 
-def test_a_row_that_was_cut_goes_on_to_the_same_figures(tmp_path):
-    whole = run_row(row(4), tmp_path / "whole")
-    run_row(row(2), tmp_path / "cut")
-    # What a kill after two meta-steps leaves: the checkpoint, and no result.
-    half, rest = (tmp_path / "cut" / f"{row(2).name}-{n}" for n in (2, 4))
-    half.rename(rest)
-    (rest / "result.json").unlink()
-    resumed = run_row(row(4), tmp_path / "cut")
+@pytest.mark.parametrize("change", [{"seed": 5}, {"episodes": 6}, {"meta_steps": 3}])
+def test_a_row_of_other_settings_is_not_the_one_that_was_kept(tmp_path, change):
+    asked = {"seed": change.get("seed", 0), "episodes": change.get("episodes", 4)}
+    first, kept = run_row(row(), tmp_path / "same", episodes=4)
+    digest, found = run_row(row(**change), tmp_path / "same", **asked)
+    _, fresh = run_row(row(**change), tmp_path / "fresh", **asked)
+    assert digest != first
     after = "after 5 steps"
-    assert resumed["figures"][after] == pytest.approx(whole["figures"][after], rel=1e-5)
-    assert run_row(row(4), tmp_path / "cut") == json.loads(json.dumps(resumed))
+    assert found["figures"][after] == pytest.approx(fresh["figures"][after], rel=1e-5)
+    assert found["figures"][after] != pytest.approx(kept["figures"][after], rel=1e-4)
+    assert (found["seed"], found["episodes"]) == (asked["seed"], asked["episodes"])
+
+
+def test_a_finished_row_is_read_back(tmp_path):
+    def refuse(learner):
+        raise AssertionError("evaluated again")
+
+    once = run_row(row(), tmp_path, episodes=4)
+    again = replace(row(), evaluate=refuse)
+    assert run_row(again, tmp_path, episodes=4) == once
 
 
 def test_rows_of_another_run_stay_in_the_report(tmp_path):
     options = (
         "--table=sinusoid",
         "--meta_steps=1",
-        "--episodes=2",
         f"--work_dir={tmp_path / 'work'}",
         f"--output_dir={tmp_path}",
     )
     names = ["MAML, 1 step, 5-shot", "pretrained on all tasks, 5-shot"]
-    for name in reversed(names):
-        done = run("reproduce", *options, f"--rows={name}")
+    for name, episodes in ((names[1], 2), (names[0], 3)):
+        more = (f"--rows={name}", f"--episodes={episodes}")
+        done = run("reproduce", *options, *more)
         assert done.returncode == 0, done.stderr[-2000:]
-    report = json.loads((tmp_path / "reproduce_sinusoid.json").read_text())
-    assert [row["name"] for row in report["rows"]] == names
+    rows = json.loads((tmp_path / "reproduce_sinusoid.json").read_text())
+    assert {row["name"]: row["episodes"] for row in rows} == {names[1]: 2, names[0]: 3}
     table = (tmp_path / "reproduce_sinusoid.md").read_text()
-    assert all(name in table for name in names)
+    places = [table.index(name) for name in names]
+    assert places == sorted(places)
+    assert "| 3 | 0 |" in table and "| 2 | 0 |" in table
     assert (tmp_path / "reproduce_sinusoid.png").stat().st_size > 0
 
 

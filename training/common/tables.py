@@ -1,6 +1,8 @@
-"""Tables as Markdown."""
+"""Tables as Markdown, alone and inside of documents."""
 
 from collections.abc import Iterable, Sequence
+
+from absl import app
 
 
 def markdown_table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
@@ -28,6 +30,35 @@ def markdown_table(header: Sequence[object], rows: Iterable[Sequence[object]]) -
             )
         lines.append(_line(row))
     return "\n".join(lines)
+
+
+def replace_between_marks(document: str, mark: str, text: str) -> str:
+    """The document with other text between `<!-- MARK -->` and `<!-- end of MARK -->`.
+
+    What is generated then stands in a document that is written by hand.
+
+    Raises:
+        UsageError: if the marks are not there, each once.
+
+    Example:
+
+    >>> before = "Speed:\\n<!-- speed -->\\nold\\n<!-- end of speed -->\\nMore."
+    >>> print(replace_between_marks(before, "speed", "new"))
+    Speed:
+    <!-- speed -->
+    new
+    <!-- end of speed -->
+    More.
+    """
+    begin, end = f"<!-- {mark} -->", f"<!-- end of {mark} -->"
+    if document.count(begin) != 1 or document.count(end) != 1:
+        raise app.UsageError(
+            f"The document needs the lines {begin} and {end}, each once, to say where "
+            "the text belongs."
+        )
+    before, rest = document.split(begin)
+    after = rest.split(end)[1]
+    return f"{before}{begin}\n{text}\n{end}{after}"
 
 
 def percent(share: float, half: float | None = None) -> str:

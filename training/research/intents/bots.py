@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maml_tf.evaluation import mean_with_interval
+from maml_tf.evaluation import mean_over_clusters
 from maml_tf.evaluation.calibration import (
     Calibration,
     area_under_roc,
@@ -15,8 +15,10 @@ from maml_tf.evaluation.calibration import (
     scope_scores,
     softmax,
 )
+from maml_tf.evaluation.vector_episodes import cosine_logits, cosine_prototypes
 
 SCALE = 10.0
+Measures = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -75,18 +77,22 @@ def bot_logits(
     >>> bot_logits(texts, "ab", 1, np.random.default_rng(0)).logits.argmax(-1).tolist()
     [0, 1]
     """
-    prototypes = []
-    for name in classes:
-        rows = np.flatnonzero(texts.support_labels == name)
-        mean = texts.support[random.choice(rows, shots, replace=False)].mean(axis=0)
-        prototypes.append(mean / np.linalg.norm(mean))
-    matrix = np.stack(prototypes).T
+    taught = np.concatenate(
+        [
+            random.choice(
+                np.flatnonzero(texts.support_labels == name), shots, replace=False
+            )
+            for name in classes
+        ]
+    )
+    labels = np.repeat(np.arange(len(classes)), shots)
+    prototypes = cosine_prototypes(texts.support[taught], labels)
     wanted = np.isin(texts.query_labels, list(classes))
     order = {name: column for column, name in enumerate(classes)}
     return BotLogits(
-        2 * scale * (texts.query[wanted] @ matrix - 1),
+        cosine_logits(prototypes, texts.query[wanted], scale),
         np.array([order[name] for name in texts.query_labels[wanted]]),
-        2 * scale * (texts.out_of_scope @ matrix - 1),
+        cosine_logits(prototypes, texts.out_of_scope, scale),
     )
 
 
@@ -99,7 +105,7 @@ def calibrate(bots: Sequence[BotLogits]) -> Calibration:
     )
 
 
-def bot_measures(bot: BotLogits, calibration: Calibration) -> dict[str, float]:
+def bot_measures(bot: BotLogits, calibration: Calibration) -> Measures:
     """Accuracy, scope detection and calibration of one bot; all between 0 and 1.
 
     `accuracy_with_rejection` counts a query as right if its class is named and it is
@@ -126,8 +132,27 @@ def bot_measures(bot: BotLogits, calibration: Calibration) -> dict[str, float]:
     }
 
 
-def mean_measures(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Means over bots, and the 95 % interval of the accuracy."""
-    means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-    means["ci95"] = mean_with_interval(row["accuracy"] for row in rows).ci95
-    return {name: round(value, 5) for name, value in means.items()}
+def mean_measures(
+    rows: Sequence[Measures], domains: Sequence[str]
+) -> dict[str, float | str]:
+    """Means over domains, and the 95 % interval of the accuracy.
+
+    Bots of one domain are alike, however many are drawn, so the interval is that over
+    domains. Of a single domain, nothing can be said of others: the interval is then
+    over its bots' support sets, as `interval_over` says.
+
+    Args:
+        rows: of each bot, what `bot_measures` gives.
+        domains: the domain of each.
+    """
+    one = len(set(domains)) == 1
+    clusters = list(map(str, range(len(rows)))) if one else list(domains)
+    scores = {
+        name: mean_over_clusters([row[name] for row in rows], clusters)
+        for name in rows[0]
+    }
+    return {
+        **{name: round(score.mean, 5) for name, score in scores.items()},
+        "ci95": round(scores["accuracy"].ci95, 5),
+        "interval_over": "support sets" if one else "domains",
+    }

@@ -3,7 +3,12 @@
 import numpy as np
 
 from maml_tf.evaluation.vector_episodes import vector_episode_accuracies
-from training.research.intents.benchmark_rows import Row, make_row
+from training.common.run import digest_of
+from training.research.intents.benchmark_rows import (
+    BenchmarkRows,
+    RowSettings,
+    make_row,
+)
 from training.research.intents.fold_learners import Benchmark, FoldVectors, fold_vectors
 from training.research.intents.intent_data import IntentData
 from training.research.intents.names import choose_name_weight, named_episode_accuracies
@@ -13,9 +18,9 @@ BASES = ("frozen", "whitened", "projection", "encoder", "encoder_projection")
 LEARNERS = (*BASES, *(base + WITH_NAMES for base in BASES))
 
 
-def fold_rows(
+def row_settings(
     benchmark: Benchmark,
-    data: IntentData,
+    dataset: str,
     fold: str,
     regime: str,
     learner: str,
@@ -24,51 +29,95 @@ def fold_rows(
     ways: int,
     episodes: int,
     judge_on: str = "test",
-) -> list[Row]:
-    """The rows of one learner on one fold, one for each number of shots.
+    queries: int = 5,
+) -> list[RowSettings]:
+    """What each row of one learner on one fold depends on, one for each of `shots`.
 
     Args:
         benchmark: what is the same for every fold.
-        data: of the data set.
-        fold, regime: what to train and test on.
+        dataset, fold, regime: what to train and test on.
         learner: one of `LEARNERS`.
         shots: examples of each class.
-        ways: classes in a test episode.
+        ways, queries: of a test episode.
         episodes: test episodes for each number of shots.
         judge_on: `test`, or `validation` for choosing settings.
     """
     base = learner.removesuffix(WITH_NAMES)
-    vectors = fold_vectors(benchmark, data, fold, regime, base, shots, ways)
-    rows = []
-    for number in shots:
-        options = {
-            "shots": number,
-            "ways": ways,
-            "episodes": episodes,
-            "seed": benchmark.encoder.seed,
-        }
-        rows.append(
-            make_row(
-                _accuracies(vectors, judge_on, learner.endswith(WITH_NAMES), **options),
-                dataset=data.name,
-                fold=fold,
-                regime=regime,
-                learner=learner,
-                shots=number,
-                train_seconds=round(vectors.train_seconds, 1),
-                adapt_milliseconds=round(vectors.adapt_milliseconds[number], 1),
-            )
+    projects = base.endswith("projection")
+    return [
+        RowSettings(
+            dataset=dataset,
+            fold=fold,
+            regime=regime,
+            learner=learner,
+            shots=number,
+            base_learner=benchmark.base_learner,
+            pretrained=benchmark.pretrained,
+            ways=ways,
+            queries=queries,
+            episodes=episodes,
+            seed=benchmark.seed,
+            judge_on=judge_on,
+            first_layer=benchmark.first_layer,
+            encoder=benchmark.encoder if base.startswith("encoder") else None,
+            projection=benchmark.projection if projects else None,
+            chosen_by=shots if projects else (),
         )
-        accuracy, half = (100 * rows[-1][name] for name in ("accuracy", "ci95"))
-        print(f"  {number}-shot {accuracy:.2f} ± {half:.2f} %", flush=True)
-    return rows
+        for number in shots
+    ]
 
 
-def _accuracies(
-    vectors: FoldVectors, judge_on: str, with_names: bool, **options
-) -> np.ndarray:
-    judged = (getattr(vectors, judge_on), getattr(vectors, f"{judge_on}_labels"))
-    if not with_names:
+def run_fold(
+    benchmark: Benchmark,
+    data: IntentData,
+    settings: list[RowSettings],
+    rows: BenchmarkRows,
+) -> None:
+    """Measures the rows of a learner on a fold that the results file lacks.
+
+    Args:
+        benchmark: what is the same for every fold.
+        data: of the data set.
+        settings: of the rows, equal but for the number of shots; see `row_settings`.
+        rows: the results file.
+    """
+    first = settings[0]
+    content = data.content(first.fold, first.regime)
+    digests = [digest_of(each, content) for each in settings]
+    if all(rows.of(digest) for digest in digests):
+        return
+    print(first.dataset, first.fold, first.regime, first.learner, flush=True)
+    vectors = fold_vectors(
+        benchmark,
+        data,
+        first.fold,
+        first.regime,
+        first.learner.removesuffix(WITH_NAMES),
+        tuple(each.shots for each in settings),
+        first.ways,
+    )
+    for each, digest in zip(settings, digests, strict=True):
+        if rows.of(digest):
+            continue
+        row = make_row(
+            each,
+            _accuracies(vectors, each),
+            vectors.train_seconds,
+            vectors.adapt_milliseconds[each.shots],
+        )
+        accuracy, half = 100 * row["accuracy"], 100 * row["ci95"]
+        print(f"  {each.shots}-shot {accuracy:.2f} ± {half:.2f} %", flush=True)
+        rows.keep(digest, [row])
+
+
+def _accuracies(vectors: FoldVectors, settings: RowSettings) -> np.ndarray:
+    options = {
+        name: getattr(settings, name)
+        for name in ("shots", "ways", "queries", "episodes", "seed")
+    }
+    name = settings.judge_on
+    judged = (getattr(vectors, name), getattr(vectors, f"{name}_labels"))
+    if not settings.learner.endswith(WITH_NAMES):
         return vector_episode_accuracies(*judged, **options)
     weight = choose_name_weight(
         vectors.validation, vectors.validation_labels, vectors.names, **options

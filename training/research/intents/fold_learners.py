@@ -5,19 +5,27 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from maml_tf.base_learners import create_text_encoder
-from maml_tf.base_learners.split_encoder import UpperEncoder, embed_states
-from maml_tf.base_learners.whitening import WithinClassWhitening
-from training.research.intents.adapting_time import adapt_milliseconds, embed_texts
-from training.research.intents.intent_data import IntentData, frozen_vectors, kept
-from training.research.intents.meta_training import MetaTrainingSettings, meta_train
-from training.research.intents.selection import keep_best_share
+from maml_tf.base_learners.split_encoder import UpperEncoder
+from maml_tf.episodes.class_names import name_as_words
+from maml_tf.evaluation.features import Embedder
+from training.common.projection import first_of_each
+from training.common.rotation import RotationSettings
+from training.research.intents.adapting_time import adapt_milliseconds
+from training.research.intents.intent_data import IntentData
+from training.research.intents.kept_training import (
+    ENCODER,
+    PROJECTION,
+    train_kept,
+    train_projection,
+    whiten,
+)
+from training.research.intents.kept_vectors import kept_vectors
 
+SEQUENCE_LENGTH = 64
 TRAINED_TOKENS = 16
-MOST_PROJECTION_ROWS = 60
 
 
 @dataclass(frozen=True)
@@ -26,21 +34,31 @@ class Benchmark:
 
     Attributes:
         base_learner: the encoder's preset.
+        work_dir: where trainings and vectors are kept.
         first_layer: the first transformer layer that `encoder` trains.
         encoder, projection: settings of the two kinds of meta-training.
-        work_dir: where checkpoints and vectors are kept.
+        pretrained: what is added to the preset's weights, as `create_text_encoder`
+            takes it; plain by default.
+        seed: of the encoder's weights, where they are drawn.
     """
 
     base_learner: str
-    first_layer: int
-    encoder: MetaTrainingSettings
-    projection: MetaTrainingSettings
     work_dir: Path
+    first_layer: int = 3
+    encoder: RotationSettings = ENCODER
+    projection: RotationSettings = PROJECTION
+    pretrained: str = "base"
+    seed: int = 0
 
     @cached_property
-    def pretrained(self) -> UpperEncoder:
+    def upper(self) -> UpperEncoder:
         """The encoder as it was pretrained, cut; never trained."""
         return self.make_upper()
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """Of strings, by the encoder as it was pretrained."""
+        return Embedder(self.upper.encoder)
 
     @cached_property
     def times(self) -> dict[tuple, float]:
@@ -50,19 +68,17 @@ class Benchmark:
     def adapt_milliseconds(self, texts: list[str], place: tuple) -> float:
         """Measured once a data set: learners differ by one small matrix product."""
         if place not in self.times:
-            encoder = self.pretrained.encoder
-            self.times[place] = adapt_milliseconds(encoder, texts, *place[1:])
+            self.times[place] = adapt_milliseconds(self.embedder, texts, *place[1:])
         return self.times[place]
 
     def make_upper(self) -> UpperEncoder:
         """A fresh encoder with its pretrained weights, cut."""
         encoder = create_text_encoder(
             self.base_learner,
-            # The delta that ships has seen the very data sets of the table.
-            pretrained="base",
+            pretrained=self.pretrained,
             normalize=True,
-            sequence_length=64,
-            seed=self.encoder.seed,
+            sequence_length=SEQUENCE_LENGTH,
+            seed=self.seed,
         )
         layers = len(getattr(encoder.backbone, "transformer_layers", ()))
         return UpperEncoder(encoder, max(0, min(self.first_layer, layers - 1)))
@@ -107,74 +123,55 @@ def fold_vectors(
         regime: `full` or `low`.
         learner: `frozen`, `whitened`, `projection`, `encoder` or
             `encoder_projection`.
-        shots, ways: for which adapting is timed.
+        shots, ways: for which adapting is timed, and the projection's share chosen.
     """
-    folder = benchmark.work_dir / f"{data.name}-{fold}-{regime}"
-    tuned = learner.startswith("encoder")
-    upper = benchmark.make_upper() if tuned else benchmark.pretrained
+    place = f"{data.name}-{fold}-{regime}"
     training = data.training_rows(fold, regime)
-    seconds = 0.0
-    if tuned:
-        seconds = meta_train(
+    upper, seconds = benchmark.upper, 0.0
+    if learner.startswith("encoder"):
+        upper = benchmark.make_upper()
+        seconds = train_kept(
             upper,
-            lambda rows: data.states.batch(training[rows], TRAINED_TOKENS),
+            data.lower.states.batch(training, TRAINED_TOKENS),
             data.labels[training],
             benchmark.encoder,
-            folder / "encoder.npz",
+            work_dir=benchmark.work_dir,
+            name=f"encoder-{place}",
         )
-
-        def embed(rows: np.ndarray, name: str) -> np.ndarray:
-            path = folder / f"encoder-{name}.npy"
-            return kept(path, lambda: embed_states(upper, data.states, rows))
-
-    else:
-        frozen = frozen_vectors(data, upper, benchmark.work_dir / "lower")
-
-        def embed(rows: np.ndarray, name: str) -> np.ndarray:
-            return frozen[rows]
-
     split = data.split(fold)
-    judged, labels = {}, {}
-    for name in ("validation", "test"):
-        rows = data.rows_of(getattr(split, name).classes)
-        judged[name], labels[name] = embed(rows, name), data.labels[rows]
-    transform: Callable = np.asarray
-    if learner.endswith(("whitened", "projection")):
-        rows = first_of_each(training, data.labels[training])
-        vectors = embed(rows, "training")
-        head = make_projection(vectors, data.labels[rows])
-        if learner.endswith("projection"):
-            start = head.get_weights()
-            seconds += meta_train(
-                head,
-                lambda chosen: vectors[chosen],
-                data.labels[rows],
-                benchmark.projection,
-                folder / f"{learner}.npz",
-            )
-            share = keep_best_share(
-                head,
-                start,
-                judged["validation"],
-                labels["validation"],
-                ways=ways,
-                shots=shots,
-                seed=benchmark.projection.seed,
-            )
-            print(
-                f"  {100 * share:.0f} % of the way trained, by validation", flush=True
-            )
-        transform = lambda v: head(v).numpy()  # noqa: E731
+    rows = {
+        "validation": data.rows_of(split.validation.classes),
+        "test": data.rows_of(split.test.classes),
+        "training": first_of_each(training, data.labels[training]),
+    }
+    labels = {name: data.labels[chosen] for name, chosen in rows.items()}
+    vectors = _embed(benchmark, data, upper, place, rows)
+    transform: Callable[[np.ndarray], np.ndarray] = np.asarray
+    if learner == "whitened":
+        transform = whiten(vectors["training"], labels["training"])
+    elif learner.endswith("projection"):
+        transform = projection = train_projection(
+            vectors["training"],
+            labels["training"],
+            (vectors["validation"], labels["validation"]),
+            work_dir=benchmark.work_dir,
+            name=f"{learner}-{place}",
+            shots=shots,
+            ways=ways,
+            settings=benchmark.projection,
+        )
+        seconds += projection.seconds
     classes = (*split.validation.classes, *split.test.classes)
-    named = transform(embed_texts(upper.encoder, [readable(c) for c in classes]))
-    texts = [data.corpus.texts[row] for row in data.rows_of(split.test.classes)]
+    embedder = Embedder(upper.encoder)
+    named = transform(embedder.embed_texts([name_as_words(name) for name in classes]))
+    texts = [data.corpus.texts[row] for row in rows["test"]]
     times = {
         k: benchmark.adapt_milliseconds(texts, (data.name, k, ways)) for k in shots
     }
     return FoldVectors(
-        validation=transform(judged["validation"]),
+        validation=transform(vectors["validation"]),
         validation_labels=labels["validation"],
-        test=transform(judged["test"]),
+        test=transform(vectors["test"]),
         test_labels=labels["test"],
         names=dict(zip(classes, named, strict=True)),
         train_seconds=seconds,
@@ -182,31 +179,19 @@ def fold_vectors(
     )
 
 
-def make_projection(vectors: np.ndarray, labels: np.ndarray) -> keras.Model:
-    """Whitening set in closed form from training vectors; trainable from there on."""
-    layer = WithinClassWhitening()
-    layer.adapt(vectors, labels)
-    return keras.Sequential([keras.Input(vectors.shape[1:]), layer])
-
-
-def first_of_each(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """At most `MOST_PROJECTION_ROWS` rows of each class, spread over all it has.
-
-    >>> first_of_each(np.arange(4), np.array(["a", "b", "a", "b"])).tolist()
-    [0, 2, 1, 3]
-    """
-    chosen = []
-    for label in np.unique(labels):
-        mine = rows[labels == label]
-        count = min(len(mine), MOST_PROJECTION_ROWS)
-        chosen.append(mine[np.linspace(0, len(mine) - 1, count).astype(int)])
-    return np.concatenate(chosen)
-
-
-def readable(label: str) -> str:
-    """A label as a person would say it.
-
-    >>> readable("Refund_not_showing_up")
-    'refund not showing up'
-    """
-    return label.replace("_", " ").replace("-", " ").replace("/", " ").lower().strip()
+def _embed(
+    benchmark: Benchmark,
+    data: IntentData,
+    upper: UpperEncoder,
+    place: str,
+    rows: dict[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """Vectors of some rows; of the pretrained encoder those of all texts are kept."""
+    keep = benchmark.work_dir
+    if upper is benchmark.upper:
+        every = kept_vectors(upper, data.lower, keep, f"{data.name}-frozen")
+        return {name: every[chosen] for name, chosen in rows.items()}
+    return {
+        name: kept_vectors(upper, data.lower, keep, f"{place}-{name}", chosen)
+        for name, chosen in rows.items()
+    }

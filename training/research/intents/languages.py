@@ -8,10 +8,10 @@ never saw, beside itself untrained and beside counts of shared character trigram
 Sentences of one template never stand on both sides of a task.
 """
 
-import hashlib
 import json
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,11 +19,15 @@ from absl import app, flags
 
 from maml_tf.base_learners import create_text_encoder
 from maml_tf.base_learners.vocabulary import SPECIAL_TOKENS
-from maml_tf.episodes import Corpus, EpisodeSampler, encode_corpus, read_corpus
+from maml_tf.episodes import Corpus, encode_corpus, read_corpus
 from maml_tf.evaluation import mean_with_interval
+from maml_tf.evaluation.features import Embedder
+from maml_tf.evaluation.vector_episodes import vector_episode_accuracies
 from training.common.files import write_aside
+from training.common.rotation import RotationSettings
 from training.common.running import run_script
-from training.research.intents.meta_training import MetaTrainingSettings, meta_train
+from training.common.tables import markdown_table, percent
+from training.research.intents.kept_training import train_kept
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list(
@@ -69,24 +73,13 @@ def trigram_vectors(texts: tuple[str, ...]) -> np.ndarray:
 
 def accuracies(vectors: np.ndarray, part: Corpus, shots: int) -> np.ndarray:
     """The share of right queries in each of `--episodes` 5-way tasks."""
-    sampler = EpisodeSampler(
-        np.unique(part.labels, return_inverse=True)[1],
-        ways=5,
+    return vector_episode_accuracies(
+        vectors,
+        np.asarray(part.labels),
         shots=shots,
-        queries=5,
-        templates=np.unique(part.templates, return_inverse=True)[1],
-        drop_small_classes=True,
+        episodes=FLAGS.episodes,
+        templates=np.asarray(part.templates),
     )
-    shares = []
-    for task in range(FLAGS.episodes):
-        drawn = sampler.sample(task)
-        labels = drawn.support_labels[0]
-        support = vectors[drawn.support[0]]
-        prototypes = np.stack([support[labels == c].mean(axis=0) for c in range(5)])
-        prototypes /= np.linalg.norm(prototypes, axis=1, keepdims=True)
-        guesses = (vectors[drawn.query[0]] @ prototypes.T).argmax(axis=1)
-        shares.append(np.mean(guesses == drawn.query_labels[0]))
-    return np.array(shares)
 
 
 def make_encoder(vocabulary: list[str]) -> keras.Model:
@@ -94,6 +87,7 @@ def make_encoder(vocabulary: list[str]) -> keras.Model:
         FLAGS.base_learner or SPELLER,
         vocabulary=None if FLAGS.base_learner else vocabulary,
         sequence_length=LENGTH,
+        pretrained="base",
         normalize=True,
         seed=0,
     )
@@ -110,35 +104,35 @@ def main(argv: list[str]) -> None:
         "trained on English": ("en",),
         f"trained on {len(FLAGS.train_languages)} languages": FLAGS.train_languages,
     }
-    # An encoder that spells with other letters is another encoder.
-    spelling = "".join([FLAGS.base_learner or "", *vocabulary])
-    spelling = hashlib.sha256(spelling.encode()).hexdigest()[:12]
-    asked = np.flatnonzero(np.isin(corpus.groups, FLAGS.test_languages))
+    spoken = np.asarray(corpus.groups)
+    asked = np.flatnonzero(np.isin(spoken, FLAGS.test_languages))
     texts = tuple(corpus.texts[row] for row in asked)
     vectors = {"trigrams": trigram_vectors(texts)}
     encoded = encode_corpus(corpus, make_encoder(vocabulary).preprocessor)
+    templates, lengths = np.asarray(encoded.templates), np.asarray(encoded.lengths)
     rate = FROM_PRESET if FLAGS.base_learner else FROM_SCRATCH
-    settings = MetaTrainingSettings(FLAGS.steps, ways=12, learning_rate=rate)
+    settings = RotationSettings(FLAGS.steps, ways=12, learning_rate=rate)
     for name, chosen in trainings.items():
         encoder = make_encoder(vocabulary)
         if chosen:
-            rows = np.flatnonzero(np.isin(corpus.groups, chosen))
-            meta_train(
+            rows = np.flatnonzero(np.isin(spoken, chosen))
+            train_kept(
                 encoder,
-                lambda picked, rows=rows: {
-                    k: v[rows[picked]] for k, v in encoded.inputs.items()
-                },
+                {key: array[rows] for key, array in encoded.inputs.items()},
                 encoded.labels[rows],
                 settings,
-                Path(FLAGS.work_dir) / spelling / f"{'-'.join(chosen)}.npz",
-                groups=np.asarray(corpus.groups)[rows],
-                templates=encoded.templates[rows],
+                work_dir=Path(FLAGS.work_dir),
+                name=f"{len(chosen)}-languages",
+                groups=spoken[rows],
+                templates=templates[rows],
             )
         inputs = {key: array[asked] for key, array in encoded.inputs.items()}
-        vectors[name] = encoder.predict(inputs, batch_size=256, verbose=0)
+        vectors[name] = Embedder(encoder, batch_size=256).embed_rows(
+            inputs, np.arange(len(asked)), lengths[asked]
+        )
     found = []
     for language in FLAGS.test_languages:
-        rows = np.flatnonzero(np.asarray(corpus.groups)[asked] == language)
+        rows = np.flatnonzero(spoken[asked] == language)
         part = corpus.select({corpus.labels[row] for row in asked[rows]})
         for name, array in vectors.items():
             for shots in (1, 5):
@@ -155,24 +149,22 @@ def main(argv: list[str]) -> None:
     path = Path(FLAGS.results)
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = ",\n ".join(map(json.dumps, found))
-    write_aside(path, lambda p: p.write_text(f"[{lines}]\n"))
+    write_aside(path, lambda aside: aside.write_text(f"[{lines}]\n"))
     table = _table(found)
-    path.with_suffix(".md").write_text(table)
+    write_aside(path.with_suffix(".md"), lambda aside: aside.write_text(table + "\n"))
     print(table)
 
 
-def _table(rows: list[dict]) -> str:
+def _table(rows: list[dict[str, Any]]) -> str:
     names = list(dict.fromkeys(row["encoder"] for row in rows))
-    lines = [
-        f"| language, shots | {' | '.join(names)} |",
-        "|---" * (len(names) + 1) + "|",
-    ]
     cells = {(r["language"], r["shots"], r["encoder"]): r for r in rows}
-    for language, shots in dict.fromkeys((r["language"], r["shots"]) for r in rows):
+    places = dict.fromkeys((r["language"], r["shots"]) for r in rows)
+    lines = []
+    for language, shots in places:
         mine = [cells[language, shots, name] for name in names]
-        texts = [f"{100 * r['accuracy']:.1f} ± {100 * r['ci95']:.1f}" for r in mine]
-        lines.append(f"| {language}, {shots} | {' | '.join(texts)} |")
-    return "\n".join(lines) + "\n"
+        scores = [percent(row["accuracy"], row["ci95"]) for row in mine]
+        lines.append([f"{language}, {shots}", *scores])
+    return markdown_table(["language, shots", *names], lines)
 
 
 if __name__ == "__main__":

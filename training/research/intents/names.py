@@ -7,6 +7,7 @@ information than the published protocol gives, so it is reported apart.
 import numpy as np
 
 from maml_tf.episodes import EpisodeSampler
+from maml_tf.evaluation.vector_episodes import cosine_logits, cosine_prototypes
 
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 
@@ -53,13 +54,11 @@ def named_episode_accuracies(
     shares = []
     for episode in range(episodes):
         drawn = sampler.sample(episode)
-        support = drawn.support[0][np.argsort(drawn.support_labels[0], kind="stable")]
-        support = support.reshape(ways, shots)
-        prototypes = (
-            vectors[support].sum(axis=1) + weight * named[numbers[support[:, 0]]]
-        )
-        prototypes /= np.linalg.norm(prototypes, axis=-1, keepdims=True)
-        guesses = (vectors[drawn.query[0]] @ prototypes.T).argmax(axis=-1)
+        support, places = drawn.support[0], drawn.support_labels[0]
+        in_task = np.zeros(ways, int)
+        in_task[places] = numbers[support]
+        prototypes = cosine_prototypes(vectors[support], places, named[in_task], weight)
+        guesses = cosine_logits(prototypes, vectors[drawn.query[0]]).argmax(axis=-1)
         shares.append((guesses == drawn.query_labels[0]).mean())
     return np.array(shares)
 

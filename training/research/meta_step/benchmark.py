@@ -5,35 +5,57 @@
                                       # other workloads' rows in the file stay
     python -m training.benchmark --toy              # a minute, to see that it works
     python -m training.benchmark --table            # print results as Markdown
+    python -m training.benchmark --table --document=docs/benchmark.md   # and write them
 
 Every contender runs in its own process and steps in turn with the others. Peers come
 from the extra `bench` (`pip install '.[bench]'`); what is not installed is listed with
 the reason. docs/benchmark.md says what the workloads and the columns are.
 """
 
-import json
 import os
 import platform
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from absl import app, flags
 
 from training.common.files import read_json, write_aside
+from training.common.result_rows import ResultRows
 from training.common.running import run_script
+from training.common.tables import replace_between_marks
 from training.research.meta_step.contenders import CONTENDERS
-from training.research.meta_step.results import make_row, plot, table, write_rows
+from training.research.meta_step.results import (
+    PLACE,
+    make_row,
+    plot,
+    sizes_digest,
+    summary,
+    table,
+)
 from training.research.meta_step.timing import measure
 from training.research.meta_step.workloads import WORKLOADS, find
 
 FLAGS = flags.FLAGS
+RESULTS, TOY_RESULTS = "results/benchmark.json", "results/benchmark_toy.json"
 flags.DEFINE_list("workloads", list(WORKLOADS), f"Some of {', '.join(WORKLOADS)}.")
 flags.DEFINE_list("contenders", list(CONTENDERS), f"Some of {', '.join(CONTENDERS)}.")
 flags.DEFINE_integer("repeats", 5, "Rounds; their median is reported.", lower_bound=1)
-flags.DEFINE_string("results", "results/benchmark.json", "The file of rows.")
+flags.DEFINE_string(
+    "results",
+    None,
+    f"The file of rows; {RESULTS} if left out, and {TOY_RESULTS} with --toy.",
+)
 flags.DEFINE_bool("toy", False, "Toy sizes, to try the command.")
 flags.DEFINE_bool("table", False, "Print the rows of --results and measure nothing.")
+flags.DEFINE_string(
+    "document",
+    None,
+    "With --table: a Markdown file; what is between its lines <!-- benchmark summary "
+    "--> or <!-- benchmark table --> and their ends is written anew.",
+)
 flags.DEFINE_float(
     "memory_share", 0.7, "A contender that needs more of this machine's memory stops."
 )
@@ -56,7 +78,7 @@ _LARGEST_DEVIATION = 1e-3
 
 def check_names() -> None:
     for flag, known in (("workloads", WORKLOADS), ("contenders", CONTENDERS)):
-        unknown = sorted(set(FLAGS[flag].value) - set(known))
+        unknown = sorted(set(FLAGS[flag].value or ()) - set(known))
         if unknown:
             raise app.UsageError(
                 f"--{flag} does not know {', '.join(unknown)}; it takes "
@@ -91,11 +113,14 @@ def memory_limit_mb() -> float:
 
 def main(argv: list[str]) -> None:
     check_names()
-    path = Path(FLAGS.results)
+    path = Path(FLAGS.results or (TOY_RESULTS if FLAGS.toy else RESULTS))
     if FLAGS.table:
         if not path.is_file():
             raise app.UsageError(f"{path} does not exist; run the benchmark first.")
-        print(table(json.loads(path.read_text())))
+        rows = read_json(path, missing=[])
+        if FLAGS.document:
+            write_document(Path(FLAGS.document), rows)
+        print(table(rows))
         return
     if FLAGS.dump_stablehlo:
         from training.research.meta_step.stablehlo import dump
@@ -106,19 +131,52 @@ def main(argv: list[str]) -> None:
     run_all(path)
 
 
+def write_document(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Writes the table, the summary or both, whichever the document has marks for."""
+    if not path.is_file():
+        raise app.UsageError(f"{path} does not exist; --document names a file to edit.")
+    text = path.read_text(encoding="utf-8")
+    parts = {"benchmark summary": summary, "benchmark table": table}
+    wanted = [mark for mark in parts if f"<!-- {mark} -->" in text]
+    for mark in wanted or parts:
+        text = replace_between_marks(text, mark, parts[mark](rows))
+    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+
+
+def check_sizes(path: Path, rows: ResultRows) -> None:
+    """Refuses to put rows beside others that were measured at other sizes."""
+    known = {
+        sizes_digest(workload, steps)
+        for workload in (find(name, FLAGS.toy) for name in WORKLOADS)
+        for steps in workload.inner_steps
+    }
+    strange = [row for digest, row in rows.items() if digest not in known]
+    if strange:
+        sizes = "toy sizes" if FLAGS.toy else "the sizes of today"
+        raise app.UsageError(
+            f"{path} holds rows of {strange[0]['workload']} that were not measured at "
+            f"{sizes} by this version; name another --results."
+        )
+
+
 def run_all(path: Path) -> None:
+    rows = ResultRows(path, place=PLACE)
+    check_sizes(path, rows)
+    notes = ResultRows(notes_path(path), place=PLACE)
     # TensorFlow takes seconds to import, which --help and --table need not wait for.
     from training.research.meta_step.matmul_flops import MachineRate, meta_step_flops
 
     started = time.time()
     rate = MachineRate()
     rate.measure()
-    rows, notes, timed = [], [], []
-    kept_rows = others(path)
-    kept_notes = others(notes_path(path), "measurements")
+
+    def report(label: str, text: str) -> None:
+        progress(f"{(time.time() - started) / 60:5.1f} min  {label}: {text}")
+
+    timed: list[tuple[str, int, float, dict[str, dict]]] = []
+    new_notes = []
     for name in FLAGS.workloads:
         for inner_steps in find(name, FLAGS.toy).inner_steps:
-            label = f"{name}, K={inner_steps}"
             timings, missing = measure(
                 name,
                 inner_steps,
@@ -128,79 +186,60 @@ def run_all(path: Path) -> None:
                 memory_limit_mb=memory_limit_mb(),
                 start_limit_seconds=FLAGS.start_limit,
                 seconds_a_turn=0.2 if FLAGS.toy else 2.0,
-                report=lambda text, label=label: progress(
-                    f"{(time.time() - started) / 60:5.1f} min  {label}: {text}"
-                ),
+                report=partial(report, f"{name}, K={inner_steps}"),
                 between=rate.measure,
             )
             flops = meta_step_flops(find(name, FLAGS.toy), inner_steps)
-            deviations = check_equal_work(timings)
-            for contender, timing in timings.items():
-                timed.append((name, inner_steps, contender, timing, flops))
-            notes.append(
+            timed.append((name, inner_steps, flops, timings))
+            new_notes.append(
                 {
                     "workload": name,
                     "inner_steps": inner_steps,
+                    "machine": f"{os.cpu_count()} cores, {processor_name()}",
                     "matmul_flops": flops,
                     "matmul_flops_per_second": rate.flops_per_second,
                     "losses": {k: v["losses"] for k, v in timings.items()},
-                    "loss_deviation": deviations,
+                    "loss_deviation": check_equal_work(timings),
                     "seconds": {k: v["seconds"] for k, v in timings.items()},
                     "unavailable": missing,
                 }
             )
             # The machine's rate is the best of all rounds so far, so earlier fractions
             # are taken anew.
-            rows = [
-                make_row(
-                    workload,
-                    steps,
-                    contender,
-                    {
-                        **timing,
-                        "matmul_fraction": count
-                        * timing["steps_per_second"]
-                        / rate.flops_per_second,
-                    },
-                )
-                for workload, steps, contender, timing, count in timed
-            ]
-            write_rows(kept_rows + rows, path)
-            write_notes(path, kept_notes + notes)
+            for workload, steps, count, found in timed:
+                digest = sizes_digest(find(workload, FLAGS.toy), steps)
+                made = [
+                    make_row(
+                        workload,
+                        steps,
+                        contender,
+                        {
+                            **timing,
+                            "matmul_fraction": count
+                            * timing["steps_per_second"]
+                            / rate.flops_per_second,
+                        },
+                    )
+                    for contender, timing in found.items()
+                ]
+                rows.keep(digest, made)
+            digest = sizes_digest(find(name, FLAGS.toy), inner_steps)
+            notes.keep(digest, [new_notes[-1]])
     progress("")
-    print(table(rows))
+    measured = {(workload, steps) for workload, steps, _, _ in timed}
+    mine = [r for r in rows.all() if (r["workload"], r["inner_steps"]) in measured]
+    print(table(mine))
     print(f"\nlarge matrix products: {rate.flops_per_second / 1e9:.0f} GFLOP/s")
-    failed = report_notes(notes)
-    plot(kept_rows + rows, path.with_suffix(".png"))
+    failed = report_notes(new_notes)
+    plot(rows.all(), path.with_suffix(".png"))
     print(f"wrote {path}, {notes_path(path)} and {path.with_suffix('.png')}")
     if failed:
         sys.exit(1)
 
 
 def notes_path(path: Path) -> Path:
-    return path.with_name(f"{path.stem}_notes.json")
-
-
-def others(path: Path, key: str | None = None) -> list[dict]:
-    """What an earlier run measured of workloads that this one leaves alone."""
-    content = read_json(path, missing=[] if key is None else {key: []})
-    try:
-        entries = content if key is None else content[key]
-        return [entry for entry in entries if entry["workload"] not in FLAGS.workloads]
-    except (KeyError, TypeError) as error:
-        raise app.UsageError(
-            f"{path} exists and is no file of this script's; name another --results."
-        ) from error
-
-
-def write_notes(path: Path, notes: list[dict]) -> None:
     """What is no row: the machine, each round, how equal the work was, who is out."""
-    content = {
-        "machine": f"{os.cpu_count()} cores, {processor_name()}",
-        "measurements": notes,
-    }
-    text = json.dumps(content, indent=1) + "\n"
-    write_aside(notes_path(path), lambda aside: aside.write_text(text))
+    return path.with_name(f"{path.stem}_notes.json")
 
 
 def processor_name() -> str:

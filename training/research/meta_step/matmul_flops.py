@@ -18,7 +18,10 @@ step, and one with a frozen kernel 4 times. Elementwise work counts as nothing.
 import functools
 import math
 import time
+from collections.abc import Iterator
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 from training.research.meta_step import workloads
@@ -54,7 +57,9 @@ def meta_step_flops(workload: workloads.Workload, inner_steps: int) -> float:
     return workload.tasks * (once + inner_steps * each_step + query)
 
 
-def _products(workload, model, inputs):
+def _products(
+    workload: workloads.Workload, model: keras.Model, inputs: Any
+) -> Iterator[tuple[float, list[bool], list[bool]]]:
     """Operations of every product of a forward pass, and which operands are learned."""
     one_task = tf.nest.map_structure(
         lambda a: tf.TensorSpec.from_tensor(tf.convert_to_tensor(a[0])), inputs
@@ -82,7 +87,7 @@ def _products(workload, model, inputs):
             )
 
 
-def _flops(op) -> float:
+def _flops(op: tf.Operation) -> float:
     left, right = (tensor.shape.as_list() for tensor in op.inputs)
     outputs = op.outputs[0].shape.as_list()
     if op.type == "Einsum":

@@ -6,7 +6,8 @@
 Every row is measured in a process of its own on workload W1 of docs/benchmark.md: the
 resident size before the first meta-step and at its peak, the seconds of the first
 meta-step (tracing, compiling and running), and the median of the seconds of the next.
-Rows already in the results file are kept, so an interrupted run goes on.
+Rows of the same sizes and rounds that are in the results file are kept, so an
+interrupted run goes on.
 """
 
 import json
@@ -14,12 +15,18 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
+from training.common.result_rows import ResultRows
+from training.common.run import digest_of
 from training.common.running import run_script
+from training.common.tables import markdown_table
 from training.research.meta_step.worker import peak_memory_mb
+from training.research.meta_step.workloads import Workload, find
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("inner_steps", ["1", "5", "20"], "Numbers of inner steps.")
@@ -64,20 +71,15 @@ def measure(name: str, steps: int, jit_compile: bool) -> dict[str, object]:
     }
 
 
-def table(rows: list[dict[str, object]]) -> str:
-    """The rows as Markdown.
+@dataclass(frozen=True)
+class CostSettings:
+    """All that a row depends on, beside the machine."""
 
-    Example:
-
-    >>> print(table([{"meta_gradient": "exact", "inner_steps": 1}]))
-    | meta_gradient | inner_steps |
-    |---|---|
-    | exact | 1 |
-    """
-    names = list(rows[0])
-    lines = [names, *([row[name] for name in names] for row in rows)]
-    text = ["| " + " | ".join(map(str, line)) + " |" for line in lines]
-    return "\n".join([text[0], "|" + "---|" * len(names), *text[1:]])
+    meta_gradient: str
+    inner_steps: int
+    xla: bool
+    rounds: int
+    workload: Workload
 
 
 def main(argv: list[str]) -> None:
@@ -86,29 +88,33 @@ def main(argv: list[str]) -> None:
         print(json.dumps(measure(name, int(steps), xla == "True")))
         return
     path = Path(FLAGS.results)
-    rows = json.loads(path.read_text()) if path.exists() else []
-    keys = ("meta_gradient", "inner_steps", "xla")
+    rows = ResultRows(path, place=("meta_gradient", "inner_steps", "xla"))
     for xla in (False,) if FLAGS.graph_only else (False, True):
         for name in FLAGS.meta_gradients:
             for steps in map(int, FLAGS.inner_steps):
-                if any(tuple(r[k] for k in keys) == (name, steps, xla) for r in rows):
+                settings = CostSettings(
+                    name, steps, xla, FLAGS.rounds, find("W1", FLAGS.toy)
+                )
+                digest = digest_of(settings, {})
+                if rows.of(digest):
                     continue
-                command = [sys.executable, "-m", "training.meta_gradient_costs"]
-                command += [f"--row={name},{steps},{xla}", f"--toy={FLAGS.toy}"]
-                command.append(f"--rounds={FLAGS.rounds}")
-                pipe = subprocess.PIPE
-                done = subprocess.run(command, stdout=pipe, text=True, check=False)
-                if done.returncode != 0:
+                found = measure_apart(name, steps, xla)
+                if found is None:
                     print(f"{name}, {steps} steps, xla={xla}: failed", file=sys.stderr)
                     continue
-                rows.append(json.loads(done.stdout.splitlines()[-1]))
-                print(done.stdout.splitlines()[-1], flush=True)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                aside = path.with_name("aside-" + path.name)
-                aside.write_text(json.dumps(rows, indent=1) + "\n")
-                aside.replace(path)
-    if rows:
-        print(table(rows))
+                rows.keep(digest, [found])
+                print(json.dumps(found), flush=True)
+    if every := rows.all():
+        print(markdown_table(list(every[0]), [list(row.values()) for row in every]))
+
+
+def measure_apart(name: str, steps: int, xla: bool) -> dict[str, Any] | None:
+    """One row, in a process of its own; None if that fails."""
+    command = [sys.executable, "-m", "training.meta_gradient_costs"]
+    command += [f"--row={name},{steps},{xla}", f"--toy={FLAGS.toy}"]
+    command.append(f"--rounds={FLAGS.rounds}")
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
 
 
 if __name__ == "__main__":

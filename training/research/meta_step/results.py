@@ -1,13 +1,23 @@
-"""From timings to rows, a table for the README and a picture."""
+"""From timings to rows, tables for the documentation and a picture."""
 
-import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from training.common.files import write_aside
+from training.common.run import digest_of
+from training.common.tables import markdown_table
 from training.research.meta_step.contenders import CONTENDERS, is_ours
-from training.research.meta_step.workloads import WORKLOADS
+from training.research.meta_step.workloads import WORKLOADS, Workload
 
-Row = dict[str, object]
+Row = dict[str, Any]
+# All contenders of a workload and K are timed in one run, so a new one replaces all.
+PLACE = ("workload", "inner_steps")
+
+
+def sizes_digest(workload: Workload, inner_steps: int) -> str:
+    """Of the sizes that a row was measured at."""
+    return digest_of(replace(workload, inner_steps=(inner_steps,)), {})
 
 
 def make_row(workload: str, inner_steps: int, contender: str, timing: dict) -> Row:
@@ -21,13 +31,6 @@ def make_row(workload: str, inner_steps: int, contender: str, timing: dict) -> R
         "first_step_seconds": timing["first_step_seconds"],
         "matmul_fraction": timing["matmul_fraction"],
     }
-
-
-def write_rows(rows: list[Row], path: Path) -> None:
-    """Writes the rows so that a kill leaves the old file whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = "[\n" + ",\n".join("  " + json.dumps(row) for row in rows) + "\n]\n"
-    write_aside(path, lambda aside: aside.write_text(text))
 
 
 def ratio_to_fastest_peer(row: Row, rows: list[Row]) -> float | None:
@@ -62,26 +65,82 @@ def table(rows: list[Row]) -> str:
     >>> table([row]).splitlines()[2].split(" | ")[3:]
     ['0.50', '1.00', '1000', '9', '25 % |']
     """
-    lines = [
-        "| workload | K | contender | meta-steps a second | times the fastest peer | "
-        "peak memory, MiB | first step, s | of the matrix-product rate |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    header = (
+        "workload",
+        "K",
+        "contender",
+        "meta-steps a second",
+        "times the fastest peer",
+        "peak memory, MiB",
+        "first step, s",
+        "of the matrix-product rate",
+    )
+    lines = []
     for row in rows:
         ratio = ratio_to_fastest_peer(row, rows)
         title = CONTENDERS[row["contender"]].title
-        cells = [
-            row["workload"],
-            str(row["inner_steps"]),
-            f"**{title}**" if is_ours(row["contender"]) else title,
-            f"{row['steps_per_second']:.2f}",
-            "" if ratio is None else f"{ratio:.2f}",
-            f"{row['peak_memory_mb']:.0f}",
-            f"{row['first_step_seconds']:.0f}",
-            f"{row['matmul_fraction']:.0%}".replace("%", " %"),
+        lines.append(
+            (
+                row["workload"],
+                row["inner_steps"],
+                f"**{title}**" if is_ours(row["contender"]) else title,
+                f"{row['steps_per_second']:.2f}",
+                "" if ratio is None else f"{ratio:.2f}",
+                f"{row['peak_memory_mb']:.0f}",
+                f"{row['first_step_seconds']:.0f}",
+                f"{row['matmul_fraction']:.0%}".replace("%", " %"),
+            )
+        )
+    return markdown_table(header, lines)
+
+
+def summary(rows: list[Row]) -> str:
+    """The best of ours beside the fastest peer, a line a workload and K, as Markdown.
+
+    Example:
+
+    >>> row = {"workload": "W4", "inner_steps": 5, "contender": "ours",
+    ...        "steps_per_second": 2.0, "peak_memory_mb": 1000.0}
+    >>> peer = {**row, "contender": "higher", "steps_per_second": 0.5}
+    >>> print(summary([row, peer]).splitlines()[2])
+    | W4 | 5 | graph mode, 0.50 s | PyTorch, higher, 2.00 s | 4.00 | 1000, 1000 |
+    """
+    header = (
+        "workload",
+        "K",
+        "the fastest of ours",
+        "the fastest peer",
+        "times as fast",
+        "peak memory, MiB, ours and theirs",
+    )
+    lines = []
+    for place in dict.fromkeys((row["workload"], row["inner_steps"]) for row in rows):
+        mine = [r for r in rows if (r["workload"], r["inner_steps"]) == place]
+        best = [
+            max(side, key=lambda row: row["steps_per_second"])
+            for side in (
+                [row for row in mine if is_ours(row["contender"])],
+                [row for row in mine if not is_ours(row["contender"])],
+            )
+            if side
         ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        if len(best) < 2:
+            continue
+        ours, peer = best
+        lines.append(
+            (
+                *place,
+                f"{_title(ours)}, {1 / ours['steps_per_second']:.2f} s",
+                f"{_title(peer)}, {1 / peer['steps_per_second']:.2f} s",
+                f"{ours['steps_per_second'] / peer['steps_per_second']:.2f}",
+                f"{ours['peak_memory_mb']:.0f}, {peer['peak_memory_mb']:.0f}",
+            )
+        )
+    return markdown_table(header, lines)
+
+
+def _title(row: Row) -> str:
+    return CONTENDERS[row["contender"]].title.removeprefix("maml_tf, ")
 
 
 def plot(rows: list[Row], path: Path) -> None:

@@ -8,10 +8,12 @@ them. `training.run_stablehlo` runs it elsewhere and compares.
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from maml_tf import MetaLearner
 from training.research.meta_step import workloads
 from training.research.meta_step.contenders.ours import create_learner
 
@@ -26,13 +28,13 @@ class CompiledStep:
         x, y: a batch of tasks.
     """
 
-    def __init__(self, learner, x, y) -> None:
+    def __init__(self, learner: MetaLearner, x: Any, y: Any) -> None:
         self.data = [tf.constant(array) for array in tf.nest.flatten((x, y))]
         structure = (x, y)
         learner.optimizer.build(learner.trainable_variables)
 
         # Flat arguments: nested ones are folded into the program as constants.
-        def step(*data):
+        def step(*data: tf.Tensor) -> list[tf.Tensor]:
             x, y = tf.nest.pack_sequence_as(structure, data)
             loss, _, gradients = learner.compute_meta_gradients(x, y, None)
             # Embeddings' sparse gradients too come out as plain arrays.
@@ -62,7 +64,7 @@ class CompiledStep:
         """Loss and meta-gradients, computed by TensorFlow's XLA."""
         return [np.asarray(t) for t in self.function(*self.data)]
 
-    def _dtypes(self):
+    def _dtypes(self) -> list[tf.DType]:
         variables = {id(v.handle): v.dtype for v in self.concrete.graph.variables}
         return [variables.get(id(t), t.dtype) for t in self.concrete.captured_inputs]
 
@@ -71,7 +73,7 @@ def dump(
     workload: workloads.Workload,
     folder: Path,
     report: Callable[[str], None] = lambda message: None,
-    **options,
+    **options: Any,
 ) -> list[Path]:
     """Writes program, arguments and results for each of the workload's inner steps.
 
@@ -95,7 +97,7 @@ def dump(
         arguments, results = step.arguments(), step.results()
         arrays = {f"argument_{i:04d}": a for i, a in enumerate(arguments)}
         arrays |= {f"result_{i:04d}": r for i, r in enumerate(results)}
-        np.savez(folder / f"{name}.npz", **arrays)
+        np.savez(folder / f"{name}.npz", **arrays)  # type: ignore[arg-type]
         description = {
             "workload": workload.title,
             "inner_steps": inner_steps,

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 # One framework's log lines would drown the progress line.
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
@@ -58,6 +59,9 @@ class WorkerProcess:
             text=True,
             env={**os.environ, **_QUIET},
         )
+        # Pipes both, so neither is None.
+        self._stdin: Any = self._process.stdin
+        self._stdout: Any = self._process.stdout
         timer = threading.Timer(
             min(start_limit_seconds, threading.TIMEOUT_MAX), self._process.kill
         )
@@ -80,7 +84,7 @@ class WorkerProcess:
         """Seconds a meta-step, over that many of them."""
         # A process that was killed, for want of memory say, has no answer either.
         with contextlib.suppress(BrokenPipeError):
-            print(steps, file=self._process.stdin, flush=True)
+            print(steps, file=self._stdin, flush=True)
         answer = self._answer()
         self.peak_memory_mb = answer["peak_memory_mb"]
         return answer["seconds"] / steps
@@ -88,11 +92,11 @@ class WorkerProcess:
     def close(self) -> None:
         """Ends the process and waits for it."""
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
+            self._stdin.close()
         self._process.wait()
 
     def _answer(self) -> dict:
-        line = self._process.stdout.readline()
+        line = self._stdout.readline()
         answer = json.loads(line) if line else {}
         if not answer or "unavailable" in answer:
             self.close()

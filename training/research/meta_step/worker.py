@@ -14,6 +14,7 @@ import resource
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from training.research.meta_step import workloads
@@ -32,7 +33,7 @@ def peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def stop_above(limit_mb: float, answer) -> None:
+def stop_above(limit_mb: float, answer: Callable[[dict], None]) -> None:
     """Ends the process once it is larger than the limit, before the machine is full."""
     while True:
         time.sleep(0.1)

@@ -6,6 +6,7 @@ have Keras' shapes; a peer reshapes them as its framework likes.
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -252,7 +253,7 @@ def make_episodes(workload: Workload, seed: int = 1) -> tuple[dict, np.ndarray]:
     query = np.tile(classes, (workload.tasks, -(-workload.queries // workload.ways)))
     query = query[:, : workload.queries]
 
-    def inputs(examples: int):
+    def inputs(examples: int) -> Any:
         shape = (workload.tasks, examples, workload.length)
         if workload.architecture == "conv_net":
             return rng.uniform(size=(*shape, workload.length, 1)).astype("float32")

@@ -1,5 +1,6 @@
 """The Omniglot table: 28 x 28 images, the split of Vinyals et al., four conv blocks."""
 
+import hashlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from maml_tf import MAML, MetaLearner, PrototypicalNetwork, Reptile
 from maml_tf.base_learners import create_conv_net
+from maml_tf.episodes.dataset import EncodedCorpus
 from maml_tf.episodes.omniglot import image_episodes, read_omniglot
 from maml_tf.evaluation import mean_with_interval
 from maml_tf.evaluation.transduction import predict_without_transduction
@@ -56,8 +58,16 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
     """The rows of the table; `episodes` test episodes each."""
 
     @cache
-    def data(split: str):
+    def data(split: str) -> EncodedCorpus:
         return read_omniglot(Path(data_dir), split)
+
+    @cache
+    def content() -> dict[str, str]:
+        names = ("omniglot.npz", "vinyals_splits.json")
+        return {
+            name: hashlib.sha256((Path(data_dir) / name).read_bytes()).hexdigest()
+            for name in names
+        }
 
     def training(ways: int, shots: int, queries: int, tasks: int) -> Callable:
         return lambda start: image_episodes(
@@ -77,17 +87,17 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
         }
 
     def row(
-        name,
-        setting,
-        make,
-        steps,
-        published,
+        name: str,
+        setting: str,
+        make: Callable[[int, int], MetaLearner],
+        steps: int,
+        published: float | dict[str, float] | None,
         *,
-        tasks,
-        shots=None,
-        queries=5,
-        test_steps=3,
-    ):
+        tasks: int,
+        shots: int | None = None,
+        queries: int = 5,
+        test_steps: int = 3,
+    ) -> Row:
         """A learner whose net is for one number of classes."""
         ways, test_shots = SETTINGS[setting]
         steps, shots = meta_steps or steps, shots or test_shots
@@ -103,9 +113,15 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
                 "normalisation": "statistics of the batch: transductive",
             },
             {} if published is None else {setting: published},
+            content,
         )
 
-    def metric_row(name, learner, published, **options):
+    def metric_row(
+        name: str,
+        learner: Callable[..., MetaLearner],
+        published: tuple[float, ...],
+        **options: Any,
+    ) -> Row:
         """A learner that compares embeddings, trained once for all settings."""
         steps = meta_steps or 8000
         return Row(
@@ -119,6 +135,7 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
                 "normalisation": "moving averages: no transduction",
             },
             dict(zip(SETTINGS, published, strict=True)),
+            content,
         )
 
     one, five, twenty = SETTINGS
@@ -191,8 +208,8 @@ def _annealed(learner: MetaLearner, rate: float, steps: int) -> MetaLearner:
 
 
 def _score(
-    learner: MetaLearner,
-    data: Any,
+    learner: Any,
+    data: EncodedCorpus,
     setting: str,
     steps: int | None,
     seed: int,
@@ -215,11 +232,11 @@ def _score(
     )
     options = {} if steps is None else {"steps": steps}
 
-    def together(x):
+    def together(x: dict[str, tf.Tensor]) -> tf.Tensor:
         fast = learner.adapt(x["support_inputs"], x["support_targets"], **options)
         return learner.predict_adapted(fast, x["query_inputs"])
 
-    ways_to_predict = {"accuracy": together}
+    ways_to_predict: dict[str, Callable] = {"accuracy": together}
     if steps is not None:
         ways_to_predict["accuracy_one_query_at_a_time"] = lambda x: (
             predict_without_transduction(learner, x, **options)

@@ -1,7 +1,10 @@
-"""A report as JSON and as a Markdown table."""
+"""Rows of a table of the papers as Markdown."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
+
+from training.common.tables import markdown_table
 
 
 def without_infinities(nest: Any) -> Any:
@@ -19,81 +22,66 @@ def without_infinities(nest: Any) -> Any:
     return None if isinstance(nest, float) and not math.isfinite(nest) else nest
 
 
-def with_earlier_rows(
-    found: list[dict[str, Any]],
-    earlier: dict[str, Any],
-    names: list[str],
-    episodes: int,
-) -> list[dict[str, Any]]:
-    """The rows of this run among those of the report that it replaces.
-
-    Args:
-        found: the rows that were run now; they take the place of older ones.
-        earlier: the older report, or an empty one.
-        names: all names of the table, in its order; other rows are dropped.
-        episodes: of this run; rows of a report with another number are dropped.
-
-    Example:
-
-    >>> earlier = {"episodes": 2, "rows": [{"name": "a"}, {"name": "b"}]}
-    >>> with_earlier_rows([{"name": "b", "new": True}], earlier, ["a", "b"], 2)
-    [{'name': 'a'}, {'name': 'b', 'new': True}]
-    """
-    kept = earlier.get("rows", []) if earlier.get("episodes") == episodes else []
-    by_name = {row["name"]: row for row in [*kept, *found]}
-    return [by_name[name] for name in names if name in by_name]
-
-
-def markdown_table(report: dict[str, Any]) -> str:
+def report_text(command: str, rows: list[dict[str, Any]]) -> str:
     """One line a row and setting: ours, published, budget; the command on top.
 
     Args:
-        report: `command`, `episodes` and `rows`, each as `run_row` returns it. What is
-            published for a setting is a number, for its first figure, or a dictionary
-            by figure.
+        command: that made the rows.
+        rows: each as `run_row` returns it. What is published for a setting is a number,
+            for its first figure, or a dictionary by figure.
 
     Example:
 
     >>> row = {"name": "MAML", "published": {"5-shot": 0.6, "1-shot": {"bias": 0.2}},
-    ...        "budget": {"meta_steps": 9},
+    ...        "budget": {"meta_steps": 9}, "episodes": 2, "seed": 0,
     ...        "figures": {"5-shot": {"error": 0.5, "error_ci95": 0.1},
     ...                    "1-shot": {"error": 0.9, "error_ci95": 0.3,
     ...                               "bias": 0.4, "bias_ci95": 0.1}}}
-    >>> print(markdown_table({"command": "x", "episodes": 2, "rows": [row]}))
-    `x`; 2 test tasks a figure, 95 % intervals over tasks.
+    >>> print(report_text("x", [row]))
+    `x`; 95 % intervals over test tasks.
     <BLANKLINE>
-    | learner | setting | figure | ours | published | training |
-    |---|---|---|---|---|---|
-    | MAML | 5-shot | error | 0.50 ± 0.10 | 0.6 | meta_steps 9 |
-    | MAML | 1-shot | error | 0.90 ± 0.30 |  | meta_steps 9 |
-    | MAML | 1-shot | bias | 0.40 ± 0.10 | 0.2 | meta_steps 9 |
+    | learner | setting | figure | ours | published | training | test tasks | seed |
+    |---|---|---|---|---|---|---|---|
+    | MAML | 5-shot | error | 0.50 ± 0.10 | 0.6 | meta_steps 9 | 2 | 0 |
+    | MAML | 1-shot | error | 0.90 ± 0.30 |  | meta_steps 9 | 2 | 0 |
+    | MAML | 1-shot | bias | 0.40 ± 0.10 | 0.2 | meta_steps 9 | 2 | 0 |
     """
-    lines = [
-        f"`{report['command']}`; {report['episodes']} test tasks a figure, "
-        "95 % intervals over tasks.",
-        "",
-        "| learner | setting | figure | ours | published | training |",
-        "|---|---|---|---|---|---|",
-    ]
-    for row in report["rows"]:
-        budget = "; ".join(
-            f"{key.replace('_', ' ') if ' ' in str(value) else key} {value}"
-            for key, value in row["budget"].items()
-        )
-        for setting, figures in row["figures"].items():
-            published = row["published"].get(setting, {})
-            if not isinstance(published, dict):
-                published = {next(iter(figures)): published}
-            for name, value in figures.items():
-                if f"{name}_ci95" not in figures:
-                    continue
-                half = figures[f"{name}_ci95"]
-                known = value is not None and half is not None
-                ours = f"{value:.2f} ± {half:.2f}" if known else "diverges"
-                given = published.get(name, "")
-                words = name.replace("_", " ")
-                lines.append(
-                    f"| {row['name']} | {setting} | {words} | {ours} | {given} "
-                    f"| {budget} |"
-                )
-    return "\n".join(lines)
+    header = (
+        "learner",
+        "setting",
+        "figure",
+        "ours",
+        "published",
+        "training",
+        "test tasks",
+        "seed",
+    )
+    lines = [line for row in rows for line in _lines(row)]
+    table = markdown_table(header, lines)
+    return f"`{command}`; 95 % intervals over test tasks.\n\n{table}"
+
+
+def _lines(row: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    budget = "; ".join(
+        f"{key.replace('_', ' ') if ' ' in str(value) else key} {value}"
+        for key, value in row["budget"].items()
+    )
+    for setting, figures in row["figures"].items():
+        published = row["published"].get(setting, {})
+        if not isinstance(published, dict):
+            published = {next(iter(figures)): published}
+        for name, value in figures.items():
+            if f"{name}_ci95" not in figures:
+                continue
+            half = figures[f"{name}_ci95"]
+            known = value is not None and half is not None
+            yield (
+                row["name"],
+                setting,
+                name.replace("_", " "),
+                f"{value:.2f} ± {half:.2f}" if known else "diverges",
+                published.get(name, ""),
+                budget,
+                row["episodes"],
+                row["seed"],
+            )

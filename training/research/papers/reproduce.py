@@ -4,23 +4,20 @@
     python -m training.reproduce --table=omniglot --data_dir=../shared/data/omniglot
 
 Writes results/reproduce_TABLE.json and .md (and pictures). A killed run goes on where
-it was: rows that are done are read, the one that was training resumes. Rows in the
-results that `--rows` leaves out stay there.
+it was: rows that are done are read, the one that was training resumes. A row under
+another seed, budget or number of test tasks is another row, and takes the old one's
+place in the results; rows that `--rows` leaves out stay there.
 """
 
 import importlib
-import json
 from pathlib import Path
 
 from absl import app, flags
 
-from training.common.files import read_json, write_aside
+from training.common.files import write_aside
+from training.common.result_rows import ResultRows
 from training.common.running import run_script
-from training.research.papers.report import (
-    markdown_table,
-    with_earlier_rows,
-    without_infinities,
-)
+from training.research.papers.report import report_text
 from training.research.papers.row_names import UnknownRowError, named_rows
 from training.research.papers.rows import run_row
 
@@ -56,24 +53,21 @@ def main(argv: list[str]) -> None:
             f"for its intervals, not {FLAGS.episodes}."
         )
     work, output = Path(FLAGS.work_dir) / FLAGS.table, Path(FLAGS.output_dir)
-    earlier = read_json(output / f"reproduce_{FLAGS.table}.json", missing={})
-    results = []
+    stem = f"reproduce_{FLAGS.table}"
+    kept = ResultRows(output / f"{stem}.json", place=("name",))
     for row in rows:
         if row.name in chosen:
-            results.append(run_row(row, work, seed=FLAGS.seed))
-    results = with_earlier_rows(results, earlier, names, FLAGS.episodes)
-    output.mkdir(parents=True, exist_ok=True)
-    command = f"python -m training.reproduce --table={FLAGS.table}"
-    report = {"command": command, "episodes": FLAGS.episodes, "rows": results}
-    report = without_infinities(report)
+            digest, result = run_row(
+                row, work, seed=FLAGS.seed, episodes=FLAGS.episodes
+            )
+            kept.keep(digest, [result])
+    by_name = {result["name"]: result for result in kept.all()}
+    results = [by_name[name] for name in names if name in by_name]
     if hasattr(table, "draw"):
-        picture = output / f"reproduce_{FLAGS.table}.png"
-        write_aside(picture, lambda path: table.draw(results, path))
-    text = markdown_table(report)
+        write_aside(output / f"{stem}.png", lambda path: table.draw(results, path))
+    text = report_text(f"python -m training.reproduce --table={FLAGS.table}", results)
+    write_aside(output / f"{stem}.md", lambda path: path.write_text(text + "\n"))
     print(text)
-    for suffix, content in ((".json", json.dumps(report, indent=2)), (".md", text)):
-        path = output / f"reproduce_{FLAGS.table}{suffix}"
-        write_aside(path, lambda path, c=content: path.write_text(c + "\n"))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
-"""Training one row of a table, so that a kill at any moment costs a minute at most."""
+"""One row of a table: trained, evaluated, and kept for what it was asked."""
 
-import json
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,13 @@ import keras
 import tensorflow as tf
 
 from maml_tf import MetaLearner
-from training.common.files import load_model, write_aside
+from training.common.loop import meta_train
+from training.common.run import Run, weights_digest
+from training.research.papers.report import without_infinities
+
+# Parts of a training, between which a checkpoint may be written.
+PARTS = 200
+LONGEST_PART = 100
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Row:
         evaluate: from the trained learner to the figures of the row, a JSON object.
         budget: what else the reader has to know about the training.
         published: the paper's figures, under the keys that `evaluate` gives.
+        content: digests of the data, where there is any beside the seed.
     """
 
     name: str
@@ -35,87 +40,81 @@ class Row:
     evaluate: Callable[[MetaLearner], dict[str, Any]]
     budget: dict[str, Any] = field(default_factory=dict)
     published: dict[str, Any] = field(default_factory=dict)
+    content: Callable[[], Mapping[str, str]] = dict
 
 
-def run_row(row: Row, folder: Path, *, seed: int = 0) -> dict[str, Any]:
+@dataclass(frozen=True)
+class RowSettings:
+    """All that is chosen of a training; initial weights and data are content."""
+
+    name: str
+    meta_steps: int
+    seed: int
+    budget: dict[str, Any]
+
+
+def run_row(
+    row: Row, work_dir: Path, *, seed: int = 0, episodes: int = 600
+) -> tuple[str, dict[str, Any]]:
     """Trains and evaluates the row, or goes on from where an earlier call was ended.
 
     Args:
         row: what to do.
-        folder: holds the row's checkpoint and, once done, its result.
+        work_dir: holds a folder with checkpoint and figures for each training.
         seed: of the initial weights.
+        episodes: test tasks, for the figures are kept by their number.
 
     Returns:
-        `name`, `figures`, `published`, `budget` with the training's seconds.
+        What the row was made under, as a digest, and `name`, `figures`, `published`,
+        `budget` with the training's seconds, `episodes` and `seed`.
     """
-    folder = folder / f"{row.name}-{row.meta_steps}"
-    done = folder / "result.json"
-    if done.exists():
-        return json.loads(done.read_text())
-    folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(seed)
-    learner, seconds = _train(row, folder)
-    print(f"{row.name}: evaluating", flush=True)
-    budget = {"meta_steps": row.meta_steps, **row.budget}
-    result = {
-        "name": row.name,
-        "figures": row.evaluate(learner),
-        "published": row.published,
-        "budget": {**budget, "training_seconds": round(seconds)},
-    }
-    write_aside(done, lambda path: path.write_text(json.dumps(result, indent=2)))
-    return result
+    learner = row.make()
+    learner.build_from_episode(next(iter(row.training(0)))[0])
+    content = {"start": weights_digest(learner), **row.content()}
+    settings = RowSettings(row.name, row.meta_steps, seed, row.budget)
+    with Run.within(work_dir, _file_name(row.name), settings, content) as run:
 
-
-def _train(row: Row, folder: Path) -> tuple[MetaLearner, float]:
-    checkpoint, clock = folder / "checkpoint.keras", folder / "seconds.json"
-    learner = load_model(checkpoint) if checkpoint.exists() else row.make()
-    start = int(learner.optimizer.iterations.numpy()) if checkpoint.exists() else 0
-    earlier = json.loads(clock.read_text()) if start else 0.0
-    if start < row.meta_steps:
-        saver = _Checkpoint(row, checkpoint, clock, start, earlier)
-        # Keras ends an epoch at whole executions only.
-        chunk = min(max(learner.steps_per_execution, row.meta_steps // 200), 100)
-        chunk = max(1, chunk // learner.steps_per_execution)
-        chunk *= learner.steps_per_execution
-        learner.fit(
-            row.training(start).take(row.meta_steps - start),
-            steps_per_epoch=chunk,
-            epochs=-(-(row.meta_steps - start) // chunk),
-            callbacks=[saver],
-            verbose=0,
-        )
-        print()
-        earlier = saver.seconds
-    return learner, earlier
-
-
-class _Checkpoint(keras.callbacks.Callback):
-    """Saves once a minute and at the end, and keeps one line of progress."""
-
-    def __init__(
-        self, row: Row, path: Path, clock: Path, start: int, earlier: float
-    ) -> None:
-        super().__init__()
-        self.row, self.path, self.clock = row, path, clock
-        self.start, self.earlier = start, earlier
-        self.began = self.saved = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        return self.earlier + time.monotonic() - self.began
-
-    def on_epoch_end(self, epoch, logs=None):
-        done = int(self.model.optimizer.iterations.numpy())
-        line = f"{self.row.name}: {done}/{self.row.meta_steps} meta-steps"
-        figures = ", ".join(f"{k} {v:.4f}" for k, v in (logs or {}).items())
-        left = (self.row.meta_steps - done) * (time.monotonic() - self.began)
-        left /= max(done - self.start, 1) * 60
-        print(f"\r{line}, {figures}, {left:.0f} min left   ", end="", flush=True)
-        if time.monotonic() - self.saved > 60 or done >= self.row.meta_steps:
-            # The clock first: a kill in between only counts a minute twice.
-            write_aside(
-                self.clock, lambda path: path.write_text(json.dumps(self.seconds))
+        def measure() -> dict[str, Any]:
+            print(f"{row.name}: {row.meta_steps} meta-steps", flush=True)
+            progress = meta_train(
+                run,
+                learner,
+                row.training,
+                steps=row.meta_steps,
+                part=_part(row, learner),
             )
-            write_aside(self.path, self.model.save)
-            self.saved = time.monotonic()
+            print(f"{row.name}: evaluating", flush=True)
+            found = {
+                "figures": row.evaluate(learner),
+                "seconds": round(progress.seconds),
+            }
+            return without_infinities(found)
+
+        found = run.value(f"figures-of-{episodes}-tasks", measure)
+        digest = f"{run.digest}-{episodes}"
+    budget = {"meta_steps": row.meta_steps, **row.budget}
+    return digest, {
+        "name": row.name,
+        "figures": found["figures"],
+        "published": row.published,
+        "budget": {**budget, "training_seconds": found["seconds"]},
+        "episodes": episodes,
+        "seed": seed,
+    }
+
+
+def _part(row: Row, learner: MetaLearner) -> int:
+    """Meta-steps of a part, in whole executions: Keras ends an epoch at those only."""
+    size = learner.steps_per_execution
+    wanted = min(max(size, row.meta_steps // PARTS), LONGEST_PART)
+    return max(1, wanted // size) * size
+
+
+def _file_name(name: str) -> str:
+    """The name without what a shell or a file system may stumble over.
+
+    >>> _file_name("MAML++, 5 steps, 5-shot")
+    'MAML++-5-steps-5-shot'
+    """
+    return name.replace(",", "").replace(" ", "-")

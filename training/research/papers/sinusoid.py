@@ -13,11 +13,12 @@ from maml_tf.base_learners import create_multilayer_perceptron
 from maml_tf.episodes.regression import regression_episodes
 from maml_tf.evaluation import mean_with_interval
 from maml_tf.evaluation.pictures import new_figure, save_picture
-from maml_tf.inner_loop import Adam, GradientDescent, LearnedOptimizer
+from maml_tf.inner_loop import Adam, GradientDescent, LearnedOptimizer, UpdateRule
 from maml_tf.inner_loop.meta_gradients import Implicit
 from maml_tf.learners import ImplicitMAML, MAMLPlusPlus, MetaSGD
 from training.research.papers.rows import Row
 
+Evaluation = Callable[[MetaLearner, int, int, int], dict[str, Any]]
 STEPS = (1, 5, 10)
 PUBLISHED = {1: 0.67, 5: 0.38, 10: 0.35}
 PRETRAINED = {1: 2.41, 5: 2.23, 10: 2.19}
@@ -38,15 +39,15 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
     """The rows of the table, 5-shot and 10-shot."""
 
     def row(
-        name,
-        make,
-        steps,
-        shots,
-        published=None,
-        after=None,
-        tasks=TASKS,
-        training_shots=None,
-    ):
+        name: str,
+        make: Callable[[int], MetaLearner],
+        steps: int,
+        shots: int,
+        published: dict[int, float] | None = None,
+        after: Evaluation | None = None,
+        tasks: int = TASKS,
+        training_shots: int | None = None,
+    ) -> Row:
         """A learner; one that trains on the support set alone may see more of it."""
         steps = meta_steps or steps
         seen = training_shots or shots
@@ -113,28 +114,27 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
         )
         return with_adam(learner, steps, rate=5e-4, global_clipnorm=10.0)
 
-    five = {"shots": 5}
     return [
-        row("MAML, 1 step", maml(1), 60000, published=PUBLISHED, **five),
-        row("MAML, 5 steps", maml(5), 20000, published=PUBLISHED, **five),
-        row("first-order MAML, 5 steps", first_order_maml, 20000, **five),
-        row("MAML++, 5 steps", maml_plus_plus, 20000, **five),
-        row("ANIL", maml(5, fast_weights="head"), 20000, **five),
-        row("ImplicitMAML, 32 steps", implicit_maml, 8000, **five),
+        row("MAML, 1 step", maml(1), 60000, published=PUBLISHED, shots=5),
+        row("MAML, 5 steps", maml(5), 20000, published=PUBLISHED, shots=5),
+        row("first-order MAML, 5 steps", first_order_maml, 20000, shots=5),
+        row("MAML++, 5 steps", maml_plus_plus, 20000, shots=5),
+        row("ANIL", maml(5, fast_weights="head"), 20000, shots=5),
+        row("ImplicitMAML, 32 steps", implicit_maml, 8000, shots=5),
         row(
             "Meta-SGD",
             lambda steps: with_adam(
                 MetaSGD(network(seed), inner_loss=LOSS, inner_learning_rate=0.01), steps
             ),
             20000,
-            **five,
+            shots=5,
         ),
         row(
             "Reptile",
             lambda steps: _reptile(network(seed), steps),
             20000,
             training_shots=50,
-            **five,
+            shots=5,
         ),
         row(
             "LearnedOptimizer",
@@ -142,9 +142,9 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
             10000,
             after=_beside_swept_optimizers,
             tasks=8,
-            **five,
+            shots=5,
         ),
-        row("pretrained on all tasks", maml(0), 20000, published=PRETRAINED, **five),
+        row("pretrained on all tasks", maml(0), 20000, published=PRETRAINED, shots=5),
         row("MAML, 1 step", maml(1), 60000, shots=10),
         row("MAML, 5 steps", maml(5), 20000, shots=10),
     ]
@@ -194,7 +194,7 @@ def sinusoid_through(
     return (waves(grid) @ weights).round(12) + 0.0
 
 
-def _fits(learner: MetaLearner, shots: int) -> dict[str, list[float]]:
+def _fits(learner: Any, shots: int) -> dict[str, list[float]]:
     """What the picture shows: predictions for one held-out task on a grid."""
     episodes = regression_episodes(shots=shots, tasks_per_batch=1, seed=7)
     x, _ = next(iter(episodes))
@@ -238,11 +238,11 @@ def _compiled(learner: MetaLearner, optimizer: Any, steps: int) -> MetaLearner:
     return learner
 
 
-def squared_errors(learner: MetaLearner, episodes: Any, steps: int) -> np.ndarray:
+def squared_errors(learner: Any, episodes: Any, steps: int) -> np.ndarray:
     """The mean squared error on each task's queries after so many inner steps."""
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def predict(x):
+    def predict(x: dict[str, tf.Tensor]) -> tf.Tensor:
         fast = learner.adapt(x["support_inputs"], x["support_targets"], steps=steps)
         return learner.predict_adapted(fast, x["query_inputs"])
 
@@ -262,8 +262,10 @@ def _held_out(shots: int, seed: int, episodes: int) -> tf.data.Dataset:
     )
 
 
-def _after_steps(learner, shots: int, seed: int, episodes: int) -> dict[str, Any]:
-    found = {"fits": _fits(learner, shots)}
+def _after_steps(
+    learner: MetaLearner, shots: int, seed: int, episodes: int
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"fits": _fits(learner, shots)}
     for steps in STEPS:
         tasks = _held_out(shots, seed, episodes)
         score = mean_with_interval(squared_errors(learner, tasks, steps))
@@ -274,14 +276,19 @@ def _after_steps(learner, shots: int, seed: int, episodes: int) -> dict[str, Any
     return found
 
 
-def _beside_swept_optimizers(learner, shots: int, seed: int, episodes: int):
+def _beside_swept_optimizers(
+    learner: MetaLearner, shots: int, seed: int, episodes: int
+) -> dict[str, Any]:
     """Beside it, SGD and Adam from the same initial weights.
 
     Each at the rate of a sweep that is best *for that number of steps on these very
     tasks*, which favours them.
     """
     found = _after_steps(learner, shots, seed, episodes)
-    rules = {"SGD": (GradientDescent, SGD_RATES), "Adam": (Adam, ADAM_RATES)}
+    rules: dict[str, tuple[Callable[[float], UpdateRule], tuple[float, ...]]] = {
+        "SGD": (GradientDescent, SGD_RATES),
+        "Adam": (Adam, ADAM_RATES),
+    }
     for name, (kind, rates) in rules.items():
         for steps in STEPS:
             scores = []

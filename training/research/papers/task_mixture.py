@@ -4,9 +4,12 @@ Not a paper's own table, but the setting of HSML (arXiv 1905.05301): plain MAML 
 `TaskSimilarityMAML`, and how well the similarities tell the kinds apart.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from maml_tf import MAML
 from maml_tf.episodes.regression import KINDS, regression_episodes
@@ -32,19 +35,22 @@ FEWEST_EPISODES = 4
 def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> list[Row]:
     """Plain MAML and TaskSimilarityMAML, trained alike."""
     steps = meta_steps or 20000
-    options = {"inner_steps": INNER_STEPS, "inner_loss": LOSS}
-    learners = {
-        "MAML": lambda: MAML(network(seed), **options),
+    learners: dict[str, Callable[[], MetaLearner]] = {
+        "MAML": lambda: MAML(network(seed), inner_steps=INNER_STEPS, inner_loss=LOSS),
         "TaskSimilarityMAML": lambda: TaskSimilarityMAML(
-            network(seed), keys=16, regression=True, **options
+            network(seed),
+            keys=16,
+            regression=True,
+            inner_steps=INNER_STEPS,
+            inner_loss=LOSS,
         ),
     }
 
-    def compiled(make):
+    def compiled(make: Callable[[], MetaLearner]) -> MetaLearner:
         # Unclipped, one task that runs away can spoil the rest of the training.
         return with_adam(make(), steps, global_clipnorm=10.0)
 
-    def training(start: int):
+    def training(start: int) -> tf.data.Dataset:
         return regression_episodes(
             tuple(KINDS),
             shots=SHOTS,
@@ -75,7 +81,7 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
     return [
         Row(
             name,
-            lambda make=make: compiled(make),
+            partial(compiled, make),
             steps,
             training,
             evaluate,
@@ -120,7 +126,7 @@ def draw(results: list[dict[str, Any]], path: Any) -> None:
     save_picture(figure, path, dpi=110)
 
 
-def _held_out(seed: int, episodes: int):
+def _held_out(seed: int, episodes: int) -> tf.data.Dataset:
     batch = min(episodes, 100)
     return regression_episodes(
         tuple(KINDS),
@@ -133,7 +139,9 @@ def _held_out(seed: int, episodes: int):
     )
 
 
-def _similarities(learner: TaskSimilarityMAML, batches: list):
+def _similarities(
+    learner: TaskSimilarityMAML, batches: list
+) -> tuple[np.ndarray, np.ndarray]:
     shares = [
         learner.similarities(x["support_inputs"], x["support_targets"])
         for x, _ in batches

@@ -33,9 +33,8 @@ class Entry:
 
     def load(self) -> Callable[..., Contender]:
         """The contender's class; imports its framework."""
-        module, name = self.path.split(":")
-        module = importlib.import_module(f"{__name__}.{module}")
-        return getattr(module, name)
+        file, name = self.path.split(":")
+        return getattr(importlib.import_module(f"{__name__}.{file}"), name)
 
     def build(self, workload: Workload, inner_steps: int) -> Contender:
         """The contender, ready for its first step."""

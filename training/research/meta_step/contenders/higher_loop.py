@@ -10,12 +10,9 @@ from training.research.meta_step.contenders.torch_models import TorchContender
 class HigherLoop(TorchContender):
     """`higher.innerloop_ctx` with a differentiable SGD over the fast weights."""
 
-    def task_loss(self, index):
+    def task_loss(self, index: int) -> torch.Tensor:
         support, targets, query, query_targets = self.task(index)
-        model, prefix = self.model, ""
-        if self.head_only:
-            support, query = model.encode(support), model.encode(query)
-            model, prefix = model.head, "head."
+        model, prefix, support, query = self.adapted_part(support, query)
         fast = [p for n, p in model.named_parameters() if self.is_fast(prefix + n)]
         optimizer = torch.optim.SGD(fast, self.rate)
         context = higher.innerloop_ctx(model, optimizer, copy_initial_weights=False)

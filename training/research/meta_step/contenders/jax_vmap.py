@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,15 +11,17 @@ from jax import lax
 
 from training.research.meta_step import workloads
 
+Weights = dict[str, jax.Array]
 
-def layer_norm(weights, name, x):
+
+def layer_norm(weights: Weights, name: str, x: jax.Array) -> jax.Array:
     mean = x.mean(-1, keepdims=True)
     variance = jnp.square(x - mean).mean(-1, keepdims=True)
     normal = (x - mean) * lax.rsqrt(variance + 1e-12)
     return normal * weights[f"{name}/gamma"] + weights[f"{name}/beta"]
 
 
-def dense(weights, name, x):
+def dense(weights: Weights, name: str, x: jax.Array) -> jax.Array:
     bias = weights[f"{name}/bias"].reshape(-1)
     outputs = x @ weights[f"{name}/kernel"].reshape(x.shape[-1], -1) + bias
     if f"{name}/lora_kernel_a" in weights:
@@ -28,10 +31,12 @@ def dense(weights, name, x):
     return outputs
 
 
-def transformer_layer(weights, name, heads, x, bias):
+def transformer_layer(
+    weights: Weights, name: str, heads: int, x: jax.Array, bias: jax.Array
+) -> jax.Array:
     attention = f"{name}/self_attention_layer"
 
-    def split(part):
+    def split(part: str) -> jax.Array:
         y = dense(weights, f"{attention}/{part}", x)
         return y.reshape(*y.shape[:-1], heads, -1)
 
@@ -47,7 +52,9 @@ def transformer_layer(weights, name, heads, x, bias):
     return layer_norm(weights, f"{name}/feedforward_layer_norm", x)
 
 
-def encode_text(workload, weights, inputs):
+def encode_text(
+    workload: workloads.Workload, weights: Weights, inputs: dict[str, jax.Array]
+) -> jax.Array:
     x = weights["token_embedding/embeddings"][inputs["token_ids"]]
     x = x + weights["position_embedding/embeddings"]
     x = x + weights["segment_embedding/embeddings"][inputs["segment_ids"]]
@@ -60,7 +67,9 @@ def encode_text(workload, weights, inputs):
     return (x * mask[..., None]).sum(1) / mask.sum(1, keepdims=True)
 
 
-def encode_image(workload, weights, x):
+def encode_image(
+    workload: workloads.Workload, weights: Weights, x: jax.Array
+) -> jax.Array:
     for index in range(workload.layers):
         convolution, norm = f"convolution_{index}", f"normalization_{index}"
         x = lax.conv_general_dilated(
@@ -77,7 +86,7 @@ def encode_image(workload, weights, x):
     return x.mean((1, 2))
 
 
-def cross_entropy(logits, targets):
+def cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
     chosen = jnp.take_along_axis(logits, targets[:, None], -1)[:, 0]
     return (jax.nn.logsumexp(logits, -1) - chosen).mean()
 
@@ -85,7 +94,7 @@ def cross_entropy(logits, targets):
 class JaxVmap:
     """Exact MAML in one compiled function."""
 
-    def __init__(self, workload: workloads.Workload, inner_steps: int):
+    def __init__(self, workload: workloads.Workload, inner_steps: int) -> None:
         self.workload, self.inner_steps = workload, inner_steps
         start = workloads.make_weights(workload)
         weights = {k: jnp.asarray(v) for k, v in start.items()}
@@ -103,8 +112,10 @@ class JaxVmap:
     def weights(self) -> workloads.Arrays:
         return {k: np.asarray(v) for k, v in self.learned.items()}
 
-    def _update(self, learned, frozen, x, y):
-        def mean_loss(learned):
+    def _update(
+        self, learned: Weights, frozen: Weights, x: dict[str, Any], y: jax.Array
+    ) -> tuple[Weights, jax.Array]:
+        def mean_loss(learned: Weights) -> jax.Array:
             task = functools.partial(self._task_loss, {**frozen, **learned})
             return jax.vmap(task)(x, y).mean()
 
@@ -112,10 +123,12 @@ class JaxVmap:
         rate = self.workload.meta_learning_rate
         return jax.tree.map(lambda w, g: w - rate * g, learned, gradients), loss
 
-    def _task_loss(self, weights, x, y):
-        encode = functools.partial(
-            encode_image if self.workload.architecture == "conv_net" else encode_text,
-            self.workload,
+    def _task_loss(
+        self, weights: Weights, x: dict[str, Any], y: jax.Array
+    ) -> jax.Array:
+        is_image = self.workload.architecture == "conv_net"
+        encode: Any = functools.partial(
+            encode_image if is_image else encode_text, self.workload
         )
         shared = {k: v for k, v in weights.items() if not self._is_fast(k)}
         fast = {k: v for k, v in weights.items() if self._is_fast(k)}
@@ -123,17 +136,15 @@ class JaxVmap:
         if self.workload.fast == "head":
             # ANIL encodes once, as learn2learn's example does.
             support, query = encode(shared, support), encode(shared, query)
+            encode = _features_as_they_are
 
-            def encode(weights, features):
-                return features
-
-        def loss(fast, inputs, targets):
+        def loss(fast: Weights, inputs: Any, targets: jax.Array) -> jax.Array:
             weights = {**shared, **fast}
             return cross_entropy(
                 dense(weights, "head", encode(weights, inputs)), targets
             )
 
-        def inner_step(fast, _):
+        def inner_step(fast: Weights, _: None) -> tuple[Weights, None]:
             gradients = jax.grad(loss)(fast, support, x["support_targets"])
             rate = self.workload.inner_learning_rate
             return jax.tree.map(lambda w, g: w - rate * g, fast, gradients), None
@@ -141,5 +152,9 @@ class JaxVmap:
         fast, _ = lax.scan(inner_step, fast, length=self.inner_steps)
         return loss(fast, query, y)
 
-    def _is_fast(self, path):
+    def _is_fast(self, path: str) -> bool:
         return workloads.is_fast(self.workload, path)
+
+
+def _features_as_they_are(weights: Weights, features: jax.Array) -> jax.Array:
+    return features

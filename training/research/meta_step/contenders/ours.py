@@ -1,6 +1,7 @@
 """This package, called as a user calls it: `MAML`, `compile`, `train_on_batch`."""
 
 import itertools
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -46,7 +47,7 @@ def create_learner(
     inner_steps: int,
     *,
     jit_compile: bool = False,
-    **options,
+    **options: Any,
 ) -> MAML:
     """MAML on the workload's base learner, compiled as the other contenders are."""
     learner = MAML(
@@ -67,7 +68,9 @@ def create_learner(
 class Ours:
     """Exact MAML with any options of `MAML`."""
 
-    def __init__(self, workload: workloads.Workload, inner_steps: int, **options):
+    def __init__(
+        self, workload: workloads.Workload, inner_steps: int, **options: Any
+    ) -> None:
         self.learner = create_learner(workload, inner_steps, **options)
         batches = workloads.make_batches(workload)
         self.batches = itertools.cycle(tf.nest.map_structure(tf.constant, batches))

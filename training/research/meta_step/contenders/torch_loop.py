@@ -14,12 +14,9 @@ from training.research.meta_step.contenders.torch_models import TorchContender
 class TorchLoop(TorchContender):
     """Differentiates through a Python loop over inner steps."""
 
-    def task_loss(self, index):
+    def task_loss(self, index: int) -> torch.Tensor:
         support, targets, query, query_targets = self.task(index)
-        model, prefix = self.model, ""
-        if self.head_only:
-            support, query = model.encode(support), model.encode(query)
-            model, prefix = model.head, "head."
+        model, prefix, support, query = self.adapted_part(support, query)
         fast = {
             name: parameter
             for name, parameter in model.named_parameters()

@@ -5,6 +5,8 @@ kernels are stored as `torch.nn.functional.linear` and `conv2d` want them.
 """
 
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +19,7 @@ from training.research.meta_step import workloads
 class Dense(nn.Module):
     """A dense layer, plus the low-rank product of its LoRA factors if it has any."""
 
-    def __init__(self, inputs: int, outputs: int, rank: int | None = None):
+    def __init__(self, inputs: int, outputs: int, rank: int | None = None) -> None:
         super().__init__()
         self.kernel = nn.Parameter(torch.empty(outputs, inputs))
         self.bias = nn.Parameter(torch.empty(outputs))
@@ -26,7 +28,7 @@ class Dense(nn.Module):
             self.lora_kernel_a = nn.Parameter(torch.empty(rank, inputs))
             self.lora_kernel_b = nn.Parameter(torch.empty(outputs, rank))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         outputs = functional.linear(x, self.kernel, self.bias)
         if self.has_factors:
             low = functional.linear(x, self.lora_kernel_a)
@@ -45,12 +47,18 @@ class Norm(nn.Module):
 
     composed = False
 
-    def __init__(self, width: int):
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.gamma = nn.Parameter(torch.empty(width))
         self.beta = nn.Parameter(torch.empty(width))
 
-    def normalize(self, x, axes, shape, epsilon: float):
+    def normalize(
+        self,
+        x: torch.Tensor,
+        axes: int | Sequence[int],
+        shape: Sequence[int],
+        epsilon: float,
+    ) -> torch.Tensor:
         """Mean 0 and variance 1 over the axes, then scale and shift."""
         variance, mean = torch.var_mean(x, axes, correction=0, keepdim=True)
         normal = (x - mean) * torch.rsqrt(variance + epsilon)
@@ -60,7 +68,7 @@ class Norm(nn.Module):
 class LayerNorm(Norm):
     """Layer normalisation with BERT's epsilon."""
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.composed:
             return self.normalize(x, -1, (-1,), 1e-12)
         return functional.layer_norm(x, x.shape[-1:], self.gamma, self.beta, 1e-12)
@@ -69,25 +77,25 @@ class LayerNorm(Norm):
 class Embedding(nn.Module):
     """A table of vectors."""
 
-    def __init__(self, rows: int, width: int):
+    def __init__(self, rows: int, width: int) -> None:
         super().__init__()
         self.embeddings = nn.Parameter(torch.empty(rows, width))
 
-    def forward(self, ids):
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
         return functional.embedding(ids, self.embeddings)
 
 
 class Attention(nn.Module):
     """Multi-head self-attention; written out, since the fused one has no Hessian."""
 
-    def __init__(self, width: int, heads: int, rank: int | None):
+    def __init__(self, width: int, heads: int, rank: int | None) -> None:
         super().__init__()
         self.heads = heads
         for name in ("query", "key", "value", "attention_output"):
             self.add_module(name, Dense(width, width, rank))
 
-    def forward(self, x, bias):
-        def split(y):
+    def forward(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        def split(y: torch.Tensor) -> torch.Tensor:
             return y.unflatten(-1, (self.heads, -1)).transpose(-3, -2)
 
         query, key, value = (
@@ -101,7 +109,7 @@ class Attention(nn.Module):
 class TransformerLayer(nn.Module):
     """A post-norm block."""
 
-    def __init__(self, width: int, heads: int, rank: int | None):
+    def __init__(self, width: int, heads: int, rank: int | None) -> None:
         super().__init__()
         self.self_attention_layer = Attention(width, heads, rank)
         self.self_attention_layer_norm = LayerNorm(width)
@@ -109,7 +117,7 @@ class TransformerLayer(nn.Module):
         self.feedforward_output_dense = Dense(4 * width, width, rank)
         self.feedforward_layer_norm = LayerNorm(width)
 
-    def forward(self, x, bias):
+    def forward(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         x = self.self_attention_layer_norm(x + self.self_attention_layer(x, bias))
         hidden = self.feedforward_intermediate_dense(x)
         hidden = functional.gelu(hidden, approximate="tanh")
@@ -119,7 +127,7 @@ class TransformerLayer(nn.Module):
 class Bert(nn.Module):
     """BERT, the mean of its token vectors, and a head."""
 
-    def __init__(self, workload: workloads.Workload):
+    def __init__(self, workload: workloads.Workload) -> None:
         super().__init__()
         width, rank = workload.width, workload.lora_rank
         self.token_embedding = Embedding(workload.vocabulary, width)
@@ -131,7 +139,7 @@ class Bert(nn.Module):
             self.add_module(name, TransformerLayer(width, workload.heads, rank))
         self.head = Dense(width, workload.ways)
 
-    def encode(self, inputs):
+    def encode(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         x = self.token_embedding(inputs["token_ids"])
         x = x + self.position_embedding.embeddings
         x = x + self.segment_embedding(inputs["segment_ids"])
@@ -143,19 +151,19 @@ class Bert(nn.Module):
         weights = mask[..., None]
         return (x * weights).sum(-2) / weights.sum(-2)
 
-    def forward(self, inputs):
+    def forward(self, inputs: Any) -> torch.Tensor:
         return self.head(self.encode(inputs))
 
 
 class ConvBlock(nn.Module):
     """A 3x3 convolution of stride 2 that pads as Keras' "same" does."""
 
-    def __init__(self, channels: int, filters: int):
+    def __init__(self, channels: int, filters: int) -> None:
         super().__init__()
         self.kernel = nn.Parameter(torch.empty(filters, channels, 3, 3))
         self.bias = nn.Parameter(torch.empty(filters))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         if x.shape[-1] % 2:
             return functional.conv2d(x, self.kernel, self.bias, stride=2, padding=1)
         x = functional.pad(x, (0, 1, 0, 1))
@@ -165,7 +173,7 @@ class ConvBlock(nn.Module):
 class BatchNorm(Norm):
     """Normalises by the current batch."""
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.composed:
             return self.normalize(x, (0, 2, 3), (1, -1, 1, 1), 1e-3)
         return functional.batch_norm(
@@ -176,7 +184,7 @@ class BatchNorm(Norm):
 class ConvNet(nn.Module):
     """MAML's net for Omniglot."""
 
-    def __init__(self, workload: workloads.Workload):
+    def __init__(self, workload: workloads.Workload) -> None:
         super().__init__()
         self.blocks = range(workload.layers)
         for i in self.blocks:
@@ -185,21 +193,21 @@ class ConvNet(nn.Module):
             self.add_module(f"normalization_{i}", BatchNorm(workload.width))
         self.head = Dense(workload.width, workload.ways)
 
-    def encode(self, inputs):
+    def encode(self, inputs: torch.Tensor) -> torch.Tensor:
         x = inputs.movedim(-1, -3)
         for i in self.blocks:
             x = getattr(self, f"convolution_{i}")(x)
             x = torch.relu(getattr(self, f"normalization_{i}")(x))
         return x.mean((-2, -1))
 
-    def forward(self, inputs):
+    def forward(self, inputs: Any) -> torch.Tensor:
         return self.head(self.encode(inputs))
 
 
-def create(workload: workloads.Workload) -> nn.Module:
+def create(workload: workloads.Workload) -> "ConvNet | Bert":
     """The workload's base learner with the workload's starting weights."""
-    kind = ConvNet if workload.architecture == "conv_net" else Bert
-    model = kind(workload)
+    is_conv = workload.architecture == "conv_net"
+    model = ConvNet(workload) if is_conv else Bert(workload)
     weights = workloads.make_weights(workload)
     parameters = {n.replace(".", "/"): p for n, p in model.named_parameters()}
     if parameters.keys() != weights.keys():
@@ -240,7 +248,7 @@ def to_keras(model: nn.Module, workload: workloads.Workload) -> workloads.Arrays
 class TorchContender:
     """What the PyTorch contenders share: the model, the data, the outer update."""
 
-    def __init__(self, workload: workloads.Workload, inner_steps: int):
+    def __init__(self, workload: workloads.Workload, inner_steps: int) -> None:
         self.workload, self.inner_steps = workload, inner_steps
         self.model = create(workload)
         batches = workloads.make_batches(workload)
@@ -263,9 +271,16 @@ class TorchContender:
     def is_fast(self, name: str) -> bool:
         return workloads.is_fast(self.workload, name.replace(".", "/"))
 
-    def task(self, index: int):
+    def task(self, index: int) -> tuple[Any, torch.Tensor, Any, torch.Tensor]:
         """Support inputs and targets, query inputs and targets of one task."""
         return (*_take(self.support, index), *_take(self.query, index))
+
+    def adapted_part(self, support: Any, query: Any) -> tuple[nn.Module, str, Any, Any]:
+        """The module with the fast weights, the prefix of its names, and its inputs."""
+        if not self.head_only:
+            return self.model, "", support, query
+        encode = self.model.encode
+        return self.model.head, "head.", encode(support), encode(query)
 
     def task_loss(self, index: int) -> torch.Tensor:
         """The query loss of one task, with its graph."""
@@ -287,7 +302,7 @@ class TorchContender:
         return to_keras(self.model, self.workload)
 
 
-def as_tensors(value):
+def as_tensors(value: Any) -> Any:
     """NumPy to tensors; whole numbers as PyTorch's losses want them."""
     if isinstance(value, dict):
         return {key: as_tensors(array) for key, array in value.items()}
@@ -295,7 +310,7 @@ def as_tensors(value):
     return tensor.long() if tensor.dtype == torch.int32 else tensor
 
 
-def _take(pair, index: int):
+def _take(pair: tuple[Any, torch.Tensor], index: int) -> tuple[Any, torch.Tensor]:
     inputs, targets = pair
     if isinstance(inputs, dict):
         return {k: v[index] for k, v in inputs.items()}, targets[index]

@@ -1,27 +1,27 @@
 """PyTorch with TorchOpt's `MetaSGD` (Ren et al. 2023, arXiv 2211.06934)."""
 
+from collections.abc import Callable
+
 import torch
 import torchopt
 from torch.nn.functional import cross_entropy
 
 from training.research.meta_step.contenders.torch_models import TorchContender
+from training.research.meta_step.workloads import Workload
 
 
 class TorchOptLoop(TorchContender):
     """`torchopt.MetaSGD` on the module that holds the fast weights."""
 
-    def __init__(self, workload, inner_steps):
+    def __init__(self, workload: Workload, inner_steps: int) -> None:
         super().__init__(workload, inner_steps)
         # MetaSGD updates all of a module, so the fast weights get one of their own: it
         # has the layers themselves as its children, without their parents.
         self.fast = _Fast(self.model, self.is_fast)
 
-    def task_loss(self, index):
+    def task_loss(self, index: int) -> torch.Tensor:
         support, targets, query, query_targets = self.task(index)
-        model = self.model
-        if self.head_only:
-            support, query = model.encode(support), model.encode(query)
-            model = model.head
+        model, _, support, query = self.adapted_part(support, query)
         inner = torchopt.MetaSGD(self.fast, lr=self.rate)
         start = torchopt.extract_state_dict(self.fast, by="reference")
         for _ in range(self.inner_steps):
@@ -32,7 +32,7 @@ class TorchOptLoop(TorchContender):
 
 
 class _Fast(torch.nn.Module):
-    def __init__(self, model, is_fast):
+    def __init__(self, model: torch.nn.Module, is_fast: Callable[[str], bool]) -> None:
         super().__init__()
         for name, module in model.named_modules():
             own = [n for n, _ in module.named_parameters(name, recurse=False)]

@@ -1,0 +1,135 @@
+"""Trainings that are read back as long as nothing has changed that they depend on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from maml_tf.base_learners.whitening import WithinClassWhitening
+from training.common.digests import arrays_digest
+from training.common.projection import first_of_each, keep_best_share
+from training.common.rotation import RotatingEpisodes, RotationSettings, train_rotating
+from training.common.run import Run, weights_digest
+
+PROJECTION = RotationSettings()
+ENCODER = RotationSettings(steps=100, ways=16, learning_rate=1e-4)
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A projection that was trained.
+
+    Attributes:
+        layer: from vectors to vectors of length 1.
+        share: how far it went from the closed form to the trained weights.
+        seconds: of training.
+    """
+
+    layer: WithinClassWhitening
+    share: float = 0.0
+    seconds: float = 0.0
+
+    def __call__(self, vectors: np.ndarray) -> np.ndarray:
+        return np.asarray(self.layer(vectors))
+
+
+def train_projection(
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    validation: tuple[np.ndarray, np.ndarray],
+    *,
+    work_dir: Path,
+    name: str,
+    shots: tuple[int, ...],
+    ways: int = 5,
+    queries: int = 5,
+    settings: RotationSettings = PROJECTION,
+) -> Projection:
+    """What every table calls a projection: whitened, trained, its share chosen.
+
+    Args:
+        vectors: `[texts, dim]` of training classes.
+        labels: the class of each.
+        validation: vectors of validation classes, and the class of each.
+        work_dir, name: where the training is kept; see `train_kept`.
+        shots, ways, queries: of the validation episodes that choose the share.
+        settings: of the training; its seed also fixes the validation episodes.
+    """
+    rows = first_of_each(np.arange(len(labels)), labels)
+    layer = whiten(vectors[rows], labels[rows]).layer
+    start = layer.get_weights()
+    seconds = train_kept(
+        keras.Sequential([keras.Input(vectors.shape[1:]), layer]),
+        vectors[rows],
+        labels[rows],
+        settings,
+        work_dir=work_dir,
+        name=name,
+    )
+    share = keep_best_share(
+        layer,
+        start,
+        *validation,
+        ways=ways,
+        shots=shots,
+        queries=queries,
+        seed=settings.seed,
+    )
+    print(f"  {100 * share:.0f} % of the way trained, by validation", flush=True)
+    return Projection(layer, share, seconds)
+
+
+def whiten(vectors: np.ndarray, labels: np.ndarray) -> Projection:
+    """The closed form that a projection starts from."""
+    layer = WithinClassWhitening()
+    layer.adapt(vectors, labels)
+    return Projection(layer)
+
+
+def train_kept(
+    base_learner: keras.Model,
+    inputs: Any,
+    labels: np.ndarray,
+    settings: RotationSettings,
+    *,
+    work_dir: Path,
+    name: str,
+    groups: np.ndarray | None = None,
+    templates: np.ndarray | None = None,
+) -> float:
+    """Trains `base_learner` in place on rotating episodes, or goes on after a kill.
+
+    A finished training is read back. As soon as weights to start from, inputs, labels,
+    groups, templates or settings are others, it is another training.
+
+    Args:
+        base_learner: from inputs to vectors.
+        inputs: a nest of arrays `[examples, ...]`.
+        labels: the class of each example.
+        settings: see there.
+        work_dir: holds a folder for each training.
+        name: begins the folder's name.
+        groups, templates: see `RotatingEpisodes`.
+
+    Returns:
+        Seconds of training, those before a kill included.
+    """
+    content = {
+        "start": weights_digest(base_learner),
+        "inputs": arrays_digest(inputs),
+        "labels": arrays_digest(labels),
+    }
+    for kind, column in (("groups", groups), ("templates", templates)):
+        if column is not None:
+            content[kind] = arrays_digest(column)
+    episodes = RotatingEpisodes(
+        lambda rows: keras.tree.map_structure(lambda a: a[rows], inputs),
+        labels,
+        settings,
+        groups=groups,
+        templates=templates,
+    )
+    with Run.within(work_dir, name, settings, content) as run:
+        return train_rotating(run, base_learner, episodes, settings)
