@@ -228,7 +228,7 @@ class InnerLoop:
         differentiable,
         every_step,
     ):
-        tasks = number_of_tasks(targets)
+        tasks = number_of_tasks(tf.nest.flatten(targets)[0])
         if not per_task:
             fast = repeat_for_tasks(fast, tasks)
         if steps == 0:

@@ -18,23 +18,27 @@ def _draw_task_by_task(pfor_input):
 
     The draws of a few tasks one after another cost little beside the model they feed.
     """
-    tasks = tf.get_static_value(pfor_input.pfor.loop_len_vector)
-    if tasks is None:
-        raise ValueError("Dropout over tasks needs a task axis of known size.")
     operation = pfor_input.op
     draw = getattr(tf.raw_ops, operation.type)
-    results = []
-    for task in range(int(tasks[0])):
-        inputs = []
-        for place in range(pfor_input.num_inputs):
-            value, stacked, _ = pfor_input.input(place)
-            inputs.append(value[task] if stacked else value)
-        names = [argument.name for argument in operation.op_def.input_arg]
+    names = [argument.name for argument in operation.op_def.input_arg]
+    given = [pfor_input.input(place) for place in range(pfor_input.num_inputs)]
+
+    def task(own):
+        own = iter(own)
+        inputs = [next(own) if stacked else value for value, stacked, _ in given]
         keywords = dict(zip(names, inputs, strict=True))
         # Input types follow from the inputs; only the output type must be said.
         if "dtype" in operation.node_def.attr:
             keywords["dtype"] = operation.get_attr("dtype")
-        results.append(tf.nest.flatten(draw(**keywords)))
+        return tf.nest.flatten(draw(**keywords))
+
+    every = [value for value, stacked, _ in given if stacked]
+    tasks = tf.get_static_value(pfor_input.pfor.loop_len_vector)
+    if tasks is None:
+        signature = [tf.TensorSpec(t.shape, t.dtype) for t in operation.outputs]
+        results = tf.map_fn(task, every, fn_output_signature=signature)
+        return [pfor.wrap(values, True) for values in results]
+    results = [task([value[i] for value in every]) for i in range(int(tasks[0]))]
     return [pfor.wrap(tf.stack(values), True) for values in zip(*results, strict=True)]
 
 

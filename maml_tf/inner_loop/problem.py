@@ -65,7 +65,8 @@ class InnerProblem(NamedTuple):
             seed = seed + 1 + tf.cast(step, seed.dtype)
         inputs, targets = element["inputs"], element["targets"]
         if self.loop.batch_size is not None:
-            rows = batch_rows(tf.shape(targets)[0], self.loop.batch_size, step)
+            examples = tf.shape(tf.nest.flatten(targets)[0])[0]
+            rows = batch_rows(examples, self.loop.batch_size, step)
             inputs, targets = tf.nest.map_structure(
                 lambda t: tf.gather(t, rows), (inputs, targets)
             )

@@ -98,4 +98,6 @@ def _map_unknown_number(function: Callable[[Any], Any], elements: Any) -> Any:
     signature = tf.nest.map_structure(
         lambda t: tf.TensorSpec(t.shape, t.dtype), shapes.structured_outputs
     )
+    if not tf.nest.flatten(signature):
+        return signature  # nothing to stack, such as the state of a rule without one
     return tf.map_fn(function, elements, fn_output_signature=signature)

@@ -35,18 +35,20 @@ class DroppedTasks(keras.metrics.Metric):
         self.dropped.assign(self.dropped + tf.reduce_sum(broken))
         self.seen.assign(self.seen + tf.cast(tf.size(finite), tf.float32))
 
-    def result(self):
-        return self.dropped.value
+    def result(self) -> tf.Tensor:
+        return tf.convert_to_tensor(self.dropped)
 
     def share(self) -> tf.Tensor:
         """The dropped tasks over all tasks."""
-        return self.dropped.value / tf.maximum(self.seen.value, 1)
+        seen = tf.convert_to_tensor(self.seen)
+        return tf.convert_to_tensor(self.dropped) / tf.maximum(seen, 1)
 
     def check(self, largest_share: float) -> None:
         """Raises TrainingDivergedError if more than the share was dropped."""
         if float(self.share()) > largest_share:
+            dropped, seen = float(self.result()), float(tf.convert_to_tensor(self.seen))
             raise TrainingDivergedError(
-                f"{float(self.dropped):.0f} of {float(self.seen):.0f} tasks gave a NaN "
+                f"{dropped:.0f} of {seen:.0f} tasks gave a NaN "
                 "or infinite loss or a gradient too large to square, more than "
                 f"largest_dropped_share={largest_share} allows; lower the inner or the "
                 "outer learning rate, clip the inner gradients, or look for broken "
@@ -57,7 +59,7 @@ class DroppedTasks(keras.metrics.Metric):
 class StopWhenDiverged(keras.callbacks.Callback):
     """Checks the share of dropped tasks after every batch of `fit`."""
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.model.check_dropped_tasks()
 
 
@@ -65,19 +67,6 @@ def without_broken_inputs(x: Any) -> tuple[Any, tf.Tensor]:
     """The episode with zeros for tasks that hold NaN or infinity, and which do not."""
     finite = finite_tasks([tf.convert_to_tensor(t) for t in tf.nest.flatten(x)])
     return mask_tasks(finite, x), finite
-
-
-def task_losses(loss: Any, y: Any, predictions: Any, sample_weight: Any) -> tf.Tensor:
-    """The outer loss of each task, `[tasks]`, where their number is known.
-
-    Tasks are taken one by one, because a user's loss need not vectorise.
-    """
-    values = []
-    for task in range(predictions.shape[0]):
-        one = slice(task, task + 1)
-        weight = None if sample_weight is None else sample_weight[one]
-        values.append(loss(y[one], predictions[one], weight))
-    return tf.stack(values)
 
 
 def all_usable(gradients: list[Any]) -> tf.Tensor:
@@ -98,7 +87,7 @@ def all_usable(gradients: list[Any]) -> tf.Tensor:
 def zero_unless(keep: tf.Tensor, gradients: list[Any]) -> list[Any]:
     """The gradients, or zeros in their place."""
 
-    def choose(gradient):
+    def choose(gradient: Any) -> Any:
         if gradient is None:
             return None
         values = _values(gradient)

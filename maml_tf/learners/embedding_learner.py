@@ -6,7 +6,9 @@ import keras
 import tensorflow as tf
 
 from maml_tf.inner_loop.loop import call_model
+from maml_tf.learners.episode_checks import check_support
 from maml_tf.learners.meta_learner import MetaLearner
+from maml_tf.learners.target_kinds import TargetKind
 
 
 class EmbeddingLearner(MetaLearner):
@@ -21,12 +23,22 @@ class EmbeddingLearner(MetaLearner):
     def __init__(
         self, base_learner: keras.Model, *, max_ways: int | None = None, **kwargs: Any
     ) -> None:
-        self.max_ways = max_ways
         super().__init__(base_learner, **kwargs)
+        self.max_ways = max_ways
         self.supports_jit = max_ways is not None
 
     def number_of_classes(self) -> int | None:
         return self.max_ways
+
+    def support_targets_wanted(self) -> TargetKind:
+        return TargetKind("classes", self._outputs())
+
+    def _outputs(self) -> tuple[int | None, ...]:
+        return (self.max_ways,)
+
+    def check_support(self, inputs: Any, targets: Any) -> None:
+        """Raises EpisodeError for what cannot be adapted to."""
+        check_support(inputs, targets, expected=self.expected())
 
     def embed(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Vectors `[tasks, examples, dim]`; all tasks share one pass of the encoder."""

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from maml_tf.base_learners.contracts import TextBaseLearner
 from maml_tf.inner_loop import (
     ClipByGlobalNorm,
     GradientDescent,
@@ -17,7 +18,11 @@ from maml_tf.inner_loop.loop import is_seed
 from maml_tf.inner_loop.meta_gradients import MetaGradient, get_meta_gradient
 from maml_tf.inner_loop.task_gradients import finite_tasks, sum_over_tasks
 from maml_tf.inner_loop.update_rules import positive, whole
+from maml_tf.learners.episode_checks import check_support
+from maml_tf.learners.inner_losses import make_inner_loss
 from maml_tf.learners.meta_learner import MetaLearner
+from maml_tf.learners.target_kinds import TargetKind, target_kind
+from maml_tf.learners.task_losses import as_on_one_device
 
 REGISTERED = {
     "maml": {
@@ -71,7 +76,8 @@ class MAML(MetaLearner):
             `"implicit"`; or an object from `maml_tf.inner_loop.meta_gradients`.
         first_order: short for `meta_gradient="first_order"` (FOMAML).
         inner_loss: a Keras loss or a callable from targets and predictions; by default
-            the cross-entropy of integer labels and logits.
+            the loss that the learner is compiled with, which before that is the
+            cross-entropy of integer labels and logits.
         update_rule: an `UpdateRule` in place of gradient descent.
         learned_rate_multiplier: learned rates of the update rule take this part of
             the compiled optimizer's step.
@@ -111,9 +117,16 @@ class MAML(MetaLearner):
         whole("inner_steps", inner_steps, least=0)
         if first_order and meta_gradient != "exact":
             raise ValueError("Give first_order=True or a meta_gradient, not both.")
-        self._meta_gradient = get_meta_gradient(
+        meta_gradients = get_meta_gradient(
             "first_order" if first_order else meta_gradient
         )
+        positive("learned_rate_multiplier", learned_rate_multiplier)
+        rule = update_rule or GradientDescent(inner_learning_rate)
+        if inner_gradient_clip is not None:
+            rule = ClipByGlobalNorm(rule, inner_gradient_clip)
+        super().__init__(base_learner, **kwargs)
+        self._meta_gradient = meta_gradients
+        self._rule = rule
         self._options = {
             "inner_steps": inner_steps,
             "inner_learning_rate": inner_learning_rate,
@@ -123,33 +136,57 @@ class MAML(MetaLearner):
             "inner_loss": inner_loss,
             "update_rule": update_rule,
             "inner_gradient_clip": inner_gradient_clip,
-            "learned_rate_multiplier": positive(
-                "learned_rate_multiplier", learned_rate_multiplier
-            ),
+            "learned_rate_multiplier": float(learned_rate_multiplier),
             "vectorized": vectorized,
         }
-        self._rule = update_rule or GradientDescent(inner_learning_rate)
-        if inner_gradient_clip is not None:
-            self._rule = ClipByGlobalNorm(self._rule, inner_gradient_clip)
         self._loop: InnerLoop | None = None
-        super().__init__(base_learner, **kwargs)
+        self._fast_variables: list[keras.Variable] = []
+        # What the learner was compiled with before it was saved.
+        self._earlier_loss: Any = None
 
-    def _prepare(self) -> None:
-        fast = self.choose_fast_variables()
-        self._rule.build_for(fast)
-        loss = self._options["inner_loss"]
-        if loss is None:
-            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        self._loop = InnerLoop(
+    def prepare(self) -> None:
+        super().prepare()
+        self._fast_variables = self.choose_fast_variables()
+        self._rule.build_for(self._fast_variables)
+        self._loop = self.make_loop()
+
+    def make_loop(self, meta_gradient: str | MetaGradient | None = None) -> InnerLoop:
+        """An inner loop over this learner's fast weights.
+
+        Args:
+            meta_gradient: in place of the learner's own.
+        """
+        return InnerLoop(
             self.base_learner,
-            fast,
-            keras.losses.get(loss),
+            self._fast_variables,
+            as_on_one_device(make_inner_loss(self.inner_loss, self._loss_weights())),
             self._rule,
-            meta_gradient=self._meta_gradient,
+            meta_gradient=meta_gradient or self._meta_gradient,
             vectorized=self._options["vectorized"],
             batch_size=self._inner_batch_size,
         )
-        super()._prepare()
+
+    @property
+    def inner_loss(self) -> Any:
+        """What the inner loop goes down on, as `compile` takes it; None by default."""
+        if self._options["inner_loss"] is not None:
+            return self._options["inner_loss"]
+        return self.loss if self.compiled else self._earlier_loss
+
+    def _loss_weights(self) -> Any:
+        compiled = self._compile_loss if self.compiled else None
+        return getattr(compiled, "_user_loss_weights", None)
+
+    def compile(self, *arguments: Any, **keywords: Any) -> None:
+        super().compile(*arguments, **keywords)
+        if self.built and self._options["inner_loss"] is None:
+            self._loop = self.make_loop()
+
+    def support_targets_wanted(self) -> TargetKind:
+        loss = self.inner_loss
+        if isinstance(loss, (dict, list, tuple)):
+            return TargetKind("any")
+        return target_kind(loss, self._outputs())
 
     def choose_fast_variables(self) -> list[keras.Variable]:
         """The variables that the inner loop changes; called once."""
@@ -185,9 +222,10 @@ class MAML(MetaLearner):
             every_step: give the weights after each step, `[tasks, steps, ...]`, in
                 one run of the loop; they are differentiable.
         """
+        check_support(support_inputs, support_targets, expected=self.expected())
         loop = self.inner_loop
         support_inputs = tf.nest.map_structure(tf.convert_to_tensor, support_inputs)
-        support_targets = tf.convert_to_tensor(support_targets)
+        support_targets = tf.nest.map_structure(tf.convert_to_tensor, support_targets)
         start, per_task = self.initial_weights(
             support_inputs, support_targets, training=training
         )
@@ -198,7 +236,7 @@ class MAML(MetaLearner):
             support_targets,
             steps=self._options["inner_steps"] if steps is None else steps,
             training=training,
-            seeds=self._seeds(support_targets, training),
+            seeds=self._seeds(tf.nest.flatten(support_targets)[0], training),
             per_task=per_task,
             differentiable=training if differentiable is None else differentiable,
             every_step=every_step,
@@ -214,7 +252,9 @@ class MAML(MetaLearner):
         """The weights before the first step, and whether they have a task axis."""
         return self.inner_loop.initial(), False
 
-    def predict_adapted(self, fast_weights, query_inputs, training=False):
+    def predict_adapted(
+        self, fast_weights: Any, query_inputs: Any, training: bool = False
+    ) -> Any:
         loop = self.inner_loop
         fast = [tf.convert_to_tensor(fast_weights[key]) for key in sorted(fast_weights)]
         inputs = tf.nest.map_structure(tf.convert_to_tensor, query_inputs)
@@ -230,9 +270,11 @@ class MAML(MetaLearner):
         return predictions
 
     def over_features(self) -> tuple[keras.Model, "MAML"] | None:
-        base, head = self.base_learner, getattr(self.base_learner, "head", None)
-        encoder = getattr(base, "encoder", None)
-        if encoder is None or not isinstance(head, keras.layers.Dense):
+        base = self.base_learner
+        if not isinstance(base, TextBaseLearner):
+            return None
+        head = base.head
+        if not isinstance(head, keras.layers.Dense):
             return None
         known = {id(v) for v in [*base.variables, *self._rule.variables]}
         fast = {id(v) for v in self.inner_loop.fast_variables}
@@ -252,14 +294,14 @@ class MAML(MetaLearner):
         learner.base_learner.set_weights(head.get_weights())
         for new, old in zip(learner._rule.variables, self._rule.variables, strict=True):
             new.assign(old)
-        return encoder, learner
+        return base.encoder, learner
 
-    def slow_variables(self):
+    def slow_variables(self) -> list[tuple[keras.Variable, float]]:
         multiplier = self._options["learned_rate_multiplier"]
         rates = self._rule.learned_rates() if multiplier != 1 else []
         return [(rate, multiplier) for rate in rates]
 
-    def training_logs(self):
+    def training_logs(self) -> dict[str, tf.Tensor]:
         rates = [tf.reshape(r.value, [-1]) for r in self._rule.learned_rates()]
         if not rates:
             return {}
@@ -288,12 +330,29 @@ class MAML(MetaLearner):
             variable.assign(variable.value + tf.constant([0, 1], variable.dtype))
 
     def get_config(self) -> dict[str, Any]:
-        return {
+        config = {
             **super().get_config(),
-            **{
-                key: value
-                if isinstance(value, (int, float, str, type(None)))
-                else keras.saving.serialize_keras_object(value)
-                for key, value in self._options.items()
-            },
+            **{key: _serialized(value) for key, value in self._options.items()},
         }
+        if self._options["inner_loss"] is None and self.inner_loss is not None:
+            config["compiled_loss"] = _serialized(self.inner_loss)
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "MAML":
+        config = dict(config)
+        earlier = config.pop("compiled_loss", None)
+        learner = super().from_config(config, custom_objects)
+        if earlier is not None:
+            learner._earlier_loss = keras.saving.deserialize_keras_object(
+                earlier, custom_objects
+            )
+            if learner.built:
+                learner._loop = learner.make_loop()
+        return learner
+
+
+def _serialized(value: Any) -> Any:
+    if isinstance(value, (int, float, str, type(None))):
+        return value
+    return keras.saving.serialize_keras_object(value)

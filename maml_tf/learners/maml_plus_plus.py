@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from maml_tf.inner_loop import InnerLoop, PerLayerPerStepRates
 from maml_tf.inner_loop.update_rules import whole
-from maml_tf.learners.dropped_tasks import without_broken_inputs
 from maml_tf.learners.episode_checks import check_structure
 from maml_tf.learners.maml import MAML
+from maml_tf.learners.meta_learner import MetaGradients
 
 REGISTERED = {
     "maml_plus_plus": {
@@ -78,13 +78,6 @@ class MAMLPlusPlus(MAML):
         if multi_step_annealing is not None:
             whole("multi_step_annealing", multi_step_annealing, least=0)
         whole("first_order_steps", first_order_steps, least=0)
-        self._extras = {
-            "multi_step_loss": multi_step_loss,
-            "multi_step_annealing": multi_step_annealing,
-            "per_layer_per_step_rates": per_layer_per_step_rates,
-            "first_order_steps": first_order_steps,
-        }
-        self._first_order_loop: InnerLoop | None = None
         if update_rule is None and per_layer_per_step_rates:
             update_rule = PerLayerPerStepRates(inner_learning_rate, steps=inner_steps)
         super().__init__(
@@ -94,6 +87,13 @@ class MAMLPlusPlus(MAML):
             update_rule=update_rule,
             **kwargs,
         )
+        self._extras = {
+            "multi_step_loss": multi_step_loss,
+            "multi_step_annealing": multi_step_annealing,
+            "per_layer_per_step_rates": per_layer_per_step_rates,
+            "first_order_steps": first_order_steps,
+        }
+        self._first_order_loop: InnerLoop | None = None
 
     @staticmethod
     def cosine_adam(
@@ -111,80 +111,73 @@ class MAMLPlusPlus(MAML):
 
     def step_weights(self) -> tf.Tensor:
         """The weight of the query loss after each inner step, `[inner_steps]`."""
-        steps = self._options["inner_steps"]
-        last = tf.one_hot(steps - 1, steps)
+        steps, dtype = self._options["inner_steps"], tf.as_dtype(self.variable_dtype)
+        last = tf.one_hot(steps - 1, steps, dtype=dtype)
         if not self._extras["multi_step_loss"]:
             return last
-        equal = tf.fill([steps], 1 / steps)
+        equal = tf.fill([steps], tf.constant(1 / steps, dtype))
         length = self._extras["multi_step_annealing"]
         if length is None:
             return equal
-        done = tf.cast(self.optimizer.iterations.value, tf.float32) / max(length, 1)
-        done = tf.minimum(done, 1.0)
+        done = tf.cast(self._meta_steps(), dtype) / max(length, 1)
+        done = tf.minimum(done, 1)
         return (1 - done) * equal + done * last
 
-    def compute_meta_gradients(self, x, y, sample_weight):
+    def _meta_steps(self) -> tf.Tensor:
+        """How many meta-steps there have been."""
+        return tf.convert_to_tensor(self.optimizer.iterations)
+
+    def compute_meta_gradients(
+        self, x: Any, y: Any, sample_weight: Any
+    ) -> tuple[tf.Tensor, Any, list[Any]]:
         limit = self._extras["first_order_steps"]
         if not limit:
-            return self._weighted_gradients(x, y, sample_weight)
-        return tf.cond(
-            self.optimizer.iterations.value < limit,
+            return super().compute_meta_gradients(x, y, sample_weight)
+        loss, predictions, gradients, kept = tf.cond(
+            self._meta_steps() < limit,
             lambda: self._first_order_gradients(x, y, sample_weight),
-            lambda: self._weighted_gradients(x, y, sample_weight),
+            lambda: self._gradients(x, y, sample_weight),
         )
+        return MetaGradients(loss, predictions, gradients, kept)
 
-    def _first_order_gradients(self, x, y, sample_weight):
+    def _gradients(self, x: Any, y: Any, sample_weight: Any) -> tuple:
+        found = super().compute_meta_gradients(x, y, sample_weight)
+        loss, predictions, gradients = found
+        dense = [
+            tf.zeros(v.shape, v.dtype) if g is None else tf.convert_to_tensor(g)
+            for g, v in zip(gradients, self.trainable_variables, strict=True)
+        ]
+        return loss, predictions, dense, found.kept
+
+    def _first_order_gradients(self, x: Any, y: Any, sample_weight: Any) -> tuple:
         exact = self.inner_loop
         # A loop of its own, for each keeps the functions that it has traced.
         if self._first_order_loop is None:
-            self._first_order_loop = InnerLoop(
-                exact.model,
-                exact.fast_variables,
-                exact.loss,
-                exact.rule,
-                meta_gradient="first_order",
-                vectorized=exact.vectorized,
-            )
+            self._first_order_loop = self.make_loop("first_order")
         self._loop = self._first_order_loop
         try:
-            return self._weighted_gradients(x, y, sample_weight)
+            return self._gradients(x, y, sample_weight)
         finally:
             self._loop = exact
 
-    def _weighted_gradients(self, x, y, sample_weight):
-        check_structure(x)
-        x, finite = without_broken_inputs(x)
-        weights = self.step_weights()
+    def query_losses(
+        self, x: Any, y: Any, sample_weight: Any, training: bool = False
+    ) -> tuple[tf.Tensor, Any]:
         steps = self._options["inner_steps"]
-        every_step = self._extras["multi_step_loss"] and steps > 1
-        total, scaled = 0.0, 0.0
-        with tf.GradientTape() as tape:
-            fast = self.adapt(
-                x["support_inputs"],
-                x["support_targets"],
-                training=True,
-                every_step=every_step,
-            )
-            each = [fast]
-            if every_step:
-                each = [{k: t[:, s] for k, t in fast.items()} for s in range(steps)]
-            used = tf.unstack(weights)[-len(each) :]
-            for now, weight in zip(each, used, strict=True):
-                predictions = self.predict_adapted(
-                    now, x["query_inputs"], training=True
-                )
-                loss, kept, share = self.outer_loss(
-                    x, y, predictions, sample_weight, finite=finite
-                )
-                loss *= tf.cast(weight, loss.dtype)
-                total += loss
-                scaled += loss / tf.cast(share, loss.dtype)
-            scaled = self.optimizer.scale_loss(scaled)
-        gradients = tape.gradient(
-            scaled, self.trainable_variables, unconnected_gradients="zero"
+        if not (training and self._extras["multi_step_loss"] and steps > 1):
+            return super().query_losses(x, y, sample_weight, training)
+        check_structure(x)
+        fast = self.adapt(
+            x["support_inputs"], x["support_targets"], training=True, every_step=True
         )
+        total, predictions = 0.0, None
+        for step, weight in enumerate(tf.unstack(self.step_weights())):
+            now = {key: tensor[:, step] for key, tensor in fast.items()}
+            predictions = self.predict_adapted(now, x["query_inputs"], training=True)
+            losses = self.compiled_losses(x, y, predictions, sample_weight, training)
+            total += tf.cast(weight, losses.dtype) * losses
         # A task that breaks at some step is broken at all of them.
-        return total, predictions, self.drop_tasks(kept, gradients)
+        return total, predictions
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._extras}

@@ -61,13 +61,14 @@ class MatchingNetwork(EmbeddingLearner):
         max_ways: int | None = None,
         **kwargs: Any,
     ) -> None:
+        super().__init__(base_learner, max_ways=max_ways, **kwargs)
         self.scale = positive("scale", scale)
         self.full_context = bool(full_context)
         self.processing_steps = whole("processing_steps", processing_steps)
-        super().__init__(base_learner, max_ways=max_ways, **kwargs)
 
-    def _prepare(self) -> None:
-        if self.full_context and not self.built:
+    def prepare(self) -> None:
+        super().prepare()
+        if self.full_context:
             dim = self.base_learner.output_shape[-1]
             self.reader = keras.layers.Bidirectional(
                 keras.layers.LSTM(
@@ -82,16 +83,20 @@ class MatchingNetwork(EmbeddingLearner):
                 dim, name="query_cell", dtype=self.variable_dtype
             )
             self.cell.build((None, 2 * dim))
-        super()._prepare()
 
-    def adapt(self, support_inputs, support_targets, training=False):
+    def adapt(
+        self, support_inputs: Any, support_targets: Any, training: bool = False
+    ) -> dict[str, tf.Tensor]:
+        self.check_support(support_inputs, support_targets)
         vectors = self.embed(support_inputs, training)
         labels = self.memberships(support_targets, vectors.dtype)
         if self.full_context:
             vectors += self.reader(vectors, training=training)
         return {"labels": labels, "vectors": vectors}
 
-    def predict_adapted(self, fast_weights, query_inputs, training=False):
+    def predict_adapted(
+        self, fast_weights: Any, query_inputs: Any, training: bool = False
+    ) -> tf.Tensor:
         support = tf.convert_to_tensor(fast_weights["vectors"])
         labels = tf.convert_to_tensor(fast_weights["labels"])
         query = self.embed(query_inputs, training)

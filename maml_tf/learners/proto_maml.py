@@ -1,14 +1,17 @@
 """ProtoMAML: MAML whose head starts from the prototypes of the support set."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from maml_tf.base_learners import BaseLearnerError
 from maml_tf.base_learners.head import head_of
 from maml_tf.inner_loop import over_tasks
-from maml_tf.inner_loop.shared_layers import Split, split_model
+from maml_tf.inner_loop.loop import call_model
 from maml_tf.learners.maml import MAML
 from maml_tf.learners.prototypical import ABSENT, class_means
+from maml_tf.learners.recorded_inputs import recorded_inputs
 
 REGISTERED = {
     "proto_maml": {
@@ -49,44 +52,41 @@ class ProtoMAML(MAML):
     TensorShape([1, 5, 10])
     """
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         head = head_of(self.base_learner)
         if not isinstance(head, keras.layers.Dense) or head.bias is None:
             raise BaseLearnerError(
                 "ProtoMAML needs a base learner that ends in a Dense head with a bias, "
                 f"not in {head.name!r}."
             )
-        self._head = [head._kernel, head.bias]
-        super()._prepare()
+        self._head = head
+        super().prepare()
 
     def choose_fast_variables(self) -> list[keras.Variable]:
         fast = super().choose_fast_variables()
-        if not {id(v) for v in self._head} <= {id(v) for v in fast}:
+        own = [self._head._kernel, self._head.bias]
+        if not {id(v) for v in own} <= {id(v) for v in fast}:
             raise BaseLearnerError(
                 "ProtoMAML's head has to be among the fast weights; its paths are "
-                f"{[v.path for v in self._head]}."
+                f"{[v.path for v in own]}."
             )
-        self._split: Split = split_model(self.base_learner, self._head)
         return fast
 
-    def initial_weights(self, support_inputs, support_targets, training=False):
+    def initial_weights(
+        self, support_inputs: Any, support_targets: tf.Tensor, training: bool = False
+    ) -> tuple[list[tf.Tensor], bool]:
         loop = self.inner_loop
         fast, constants = loop.initial(), loop.constants()
         kernel, bias = (
             next(i for i, v in enumerate(loop.fast_variables) if v is own)
-            for own in self._head
+            for own in (self._head._kernel, self._head.bias)
         )
-        width = self._head[1].shape[0]
+        width = self._head.bias.shape[0]
 
-        def task(element):
+        def task(element: dict[str, Any]) -> list[tf.Tensor]:
             features, _ = loop.run(
-                self._split.shared,
-                fast,
-                constants,
-                element["inputs"],
-                training=training,
+                self._features, fast, constants, element["inputs"], training=training
             )
-            (features,) = tf.nest.flatten(features)
             features = tf.cast(features, fast[kernel].dtype)
             means, counts = class_means(features, element["targets"], width)
             start = [tf.identity(weight) for weight in fast]
@@ -99,3 +99,15 @@ class ProtoMAML(MAML):
 
         elements = {"inputs": support_inputs, "targets": support_targets}
         return over_tasks(task, elements, vectorized=loop.vectorized), True
+
+    def _features(self, inputs: Any, training: bool) -> tf.Tensor:
+        """What the head is given, `[examples, dim]`, in any kind of model."""
+        with recorded_inputs(self._head) as seen:
+            call_model(self.base_learner, inputs, training)
+        if len(seen) != 1 or seen[0].shape.rank != 2:
+            raise BaseLearnerError(
+                "ProtoMAML needs a base learner whose head is called once, on vectors "
+                f"[examples, dim]; {self._head.name!r} was given "
+                f"{[tuple(t.shape) for t in seen]}."
+            )
+        return seen[0]

@@ -72,25 +72,25 @@ class PrototypicalNetwork(EmbeddingLearner):
             raise ValueError(
                 f"distance={distance!r} is not known; give squared_euclidean or cosine."
             )
-        self.refinement_steps = whole("refinement_steps", refinement_steps, least=0)
+        whole("refinement_steps", refinement_steps, least=0)
         if transductive and not refinement_steps:
             raise ValueError(
                 "transductive=True refines prototypes with the queries, so it needs "
                 "refinement_steps of 1 or more."
             )
-        self.distance = distance
-        self.transductive = bool(transductive)
-        self.scale = positive("scale", scale)
         super().__init__(base_learner, max_ways=max_ways, **kwargs)
+        self.distance = distance
+        self.scale = positive("scale", scale)
+        self.refinement_steps = int(refinement_steps)
+        self.transductive = bool(transductive)
 
-    def _prepare(self) -> None:
-        if not self.built:
-            self.log_scale = self.add_weight(
-                shape=(),
-                name="log_scale",
-                initializer=keras.initializers.Constant(math.log(self.scale)),
-            )
-        super()._prepare()
+    def prepare(self) -> None:
+        super().prepare()
+        self.log_scale = self.add_weight(
+            shape=(),
+            name="log_scale",
+            initializer=keras.initializers.Constant(math.log(self.scale)),
+        )
 
     def over_features(self) -> tuple[keras.Model, "PrototypicalNetwork"]:
         config = {k: v for k, v in self.get_config().items() if k != "base_learner"}
@@ -134,6 +134,7 @@ class PrototypicalNetwork(EmbeddingLearner):
             unlabelled_inputs: `[tasks, unlabelled, ...]`, examples of the same classes
                 that move the prototypes where `refinement_steps` is not zero.
         """
+        self.check_support(support_inputs, support_targets)
         vectors = self.embed(support_inputs, training)
         members = self.memberships(support_targets, vectors.dtype)
         counts = tf.reduce_sum(members, axis=1)
@@ -151,7 +152,9 @@ class PrototypicalNetwork(EmbeddingLearner):
             fast = {**fast, "prototypes": moved / total}
         return fast
 
-    def predict_adapted(self, fast_weights, query_inputs, training=False):
+    def predict_adapted(
+        self, fast_weights: Any, query_inputs: Any, training: bool = False
+    ) -> tf.Tensor:
         return self._logits(fast_weights, self.embed(query_inputs, training))
 
     def _logits(self, fast_weights: dict[str, Any], query: tf.Tensor) -> tf.Tensor:

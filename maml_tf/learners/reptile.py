@@ -6,10 +6,10 @@ import keras
 import tensorflow as tf
 
 from maml_tf.inner_loop import Adam
-from maml_tf.inner_loop.task_gradients import sum_over_tasks
+from maml_tf.inner_loop.task_gradients import mask_tasks
 from maml_tf.inner_loop.update_rules import whole
-from maml_tf.learners.dropped_tasks import without_broken_inputs
 from maml_tf.learners.maml import MAML
+from maml_tf.learners.meta_learner import MetaStep
 
 REGISTERED = {
     "reptile": {
@@ -68,13 +68,13 @@ class Reptile(MAML):
     ) -> None:
         if inner_batch_size is not None:
             whole("inner_batch_size", inner_batch_size)
-        self._inner_batch_size = inner_batch_size
         kwargs["first_order"] = True  # nothing is differentiated through the steps
         if kwargs.get("update_rule") is None:
             kwargs["update_rule"] = Adam(inner_learning_rate, beta_1=0.0)
         super().__init__(
             base_learner, inner_learning_rate=inner_learning_rate, **kwargs
         )
+        self._inner_batch_size = inner_batch_size
 
     @staticmethod
     def annealed_optimizer(
@@ -84,8 +84,7 @@ class Reptile(MAML):
         schedule = keras.optimizers.schedules.PolynomialDecay
         return keras.optimizers.SGD(schedule(step_size, meta_steps, 0.0))
 
-    def compute_meta_gradients(self, x, y, sample_weight):
-        x, finite = without_broken_inputs(x)
+    def meta_step(self, x: Any, y: Any, sample_weight: Any) -> MetaStep:
         fast = self.adapt(
             x["support_inputs"],
             x["support_targets"],
@@ -93,20 +92,26 @@ class Reptile(MAML):
             differentiable=False,
         )
         predictions = self.predict_adapted(fast, x["query_inputs"], training=True)
-        loss, kept, _ = self.outer_loss(x, y, predictions, sample_weight, finite=finite)
-        count = tf.reduce_sum(tf.cast(kept, loss.dtype))
-        moved = dict(
+        losses = self.compiled_losses(x, y, predictions, sample_weight, training=True)
+        ends = dict(
             zip(map(id, self.inner_loop.fast_variables), fast.values(), strict=True)
         )
-        # Optimizers that scale the loss divide gradients again by the same factor.
-        factor = self.optimizer.scale_loss(tf.ones(()))
-        gradients = [tf.zeros(v.shape, v.dtype) for v in self.trainable_variables]
-        for place, v in enumerate(self.trainable_variables):
-            if id(v) in moved:
-                total = sum_over_tasks(kept, v.value - moved[id(v)])
-                mean = total / tf.cast(tf.maximum(count, 1), v.dtype)
-                gradients[place] = mean * tf.cast(factor, v.dtype)
-        return loss, predictions, self.drop_tasks(kept, gradients)
+
+        def gradients(weights: tf.Tensor, rest: tf.Tensor) -> list[tf.Tensor]:
+            return [
+                _weighted_sum(weights, v.value - ends[id(v)])
+                if id(v) in ends
+                else tf.zeros(v.shape, v.dtype)
+                for v in self.trainable_variables
+            ]
+
+        return MetaStep(losses, predictions, gradients)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "inner_batch_size": self._inner_batch_size}
+
+
+def _weighted_sum(weights: tf.Tensor, moves: tf.Tensor) -> tf.Tensor:
+    """The sum over tasks of moves `[tasks, ...]`; those of no weight may be NaN."""
+    moves = mask_tasks(weights > 0, moves)
+    return tf.tensordot(tf.cast(weights, moves.dtype), moves, 1)

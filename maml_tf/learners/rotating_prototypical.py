@@ -36,7 +36,8 @@ class RotatingPrototypicalNetwork(PrototypicalNetwork):
     Args:
         base_learner: a Keras model from inputs to vectors `[batch, dim]`.
         examples_per_class: support and query examples of each class in an episode
-            that is trained on, shots + queries.
+            that is trained on, shots + queries, the same for all classes. None takes
+            it from the labels of each batch, which XLA can only with `max_ways`.
         kwargs: see `PrototypicalNetwork`.
 
     Example:
@@ -53,15 +54,19 @@ class RotatingPrototypicalNetwork(PrototypicalNetwork):
     """
 
     def __init__(
-        self, base_learner: keras.Model, *, examples_per_class: int = 4, **kwargs: Any
+        self,
+        base_learner: keras.Model,
+        *,
+        examples_per_class: int | None = None,
+        **kwargs: Any,
     ) -> None:
-        if examples_per_class < 2:
+        if examples_per_class is not None and examples_per_class < 2:
             raise ValueError(
                 f"examples_per_class={examples_per_class} leaves no query beside the "
                 "support; give 2 or more."
             )
-        self.examples_per_class = examples_per_class
         super().__init__(base_learner, **kwargs)
+        self.examples_per_class = examples_per_class
 
     def rotated_logits(self, vectors: tf.Tensor) -> tf.Tensor:
         """Logits `[tasks, n, ways, n, ways]` of vectors `[tasks, ways, n, dim]`.
@@ -77,43 +82,84 @@ class RotatingPrototypicalNetwork(PrototypicalNetwork):
         )
         return -tf.exp(self.log_scale.value) * distance
 
-    def rotated_loss(self, vectors: tf.Tensor) -> tf.Tensor:
-        """Mean cross-entropy, a scalar, of vectors `[tasks, ways, n, dim]`."""
-        logits = self.rotated_logits(vectors)
-        ways, n = logits.shape[-1] or tf.shape(logits)[-1], self.examples_per_class
-        targets = tf.broadcast_to(tf.range(ways)[:, tf.newaxis], tf.shape(logits)[:-1])
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
-        # An example is no query of the episode in which it is the support.
-        others = 1 - tf.eye(n, dtype=losses.dtype)[:, tf.newaxis]
-        return tf.reduce_mean(losses * others) * n / (n - 1)
-
-    def compute_meta_gradients(self, x, y, sample_weight):
-        support_labels = tf.cast(x["support_targets"], y.dtype)
-        labels = tf.concat([support_labels, y], axis=1)
+    def query_losses(
+        self, x: Any, y: Any, sample_weight: Any, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        if not training:
+            return super().query_losses(x, y, sample_weight, training)
+        support_labels = tf.cast(x["support_targets"], tf.int32)
+        query_labels = tf.cast(tf.reshape(y, tf.shape(y)[:2]), tf.int32)
+        labels = tf.concat([support_labels, query_labels], axis=1)
         inputs = tf.nest.map_structure(
             lambda s, q: tf.concat([s, q], axis=1),
             x["support_inputs"],
             x["query_inputs"],
         )
+        vectors = self.embed(inputs, training=True)
         order = tf.argsort(labels, axis=1, stable=True)
-        with tf.GradientTape() as tape:
-            vectors = self.embed(inputs, training=True)
-            by_class = tf.gather(vectors, order, batch_dims=1)
-            tasks, dim = tf.shape(vectors)[0], vectors.shape[-1]
-            shape = (tasks, -1, self.examples_per_class, dim)
-            loss = self.rotated_loss(tf.reshape(by_class, shape))
-            scaled = self.optimizer.scale_loss(loss)
-        gradients = tape.gradient(scaled, self.trainable_variables)
-        predictions = self._nearest(vectors, support_labels)
-        return loss, predictions, gradients
+        tasks, ways, n = self._sizes(labels)
+        by_class = tf.reshape(
+            tf.gather(vectors, order, batch_dims=1),
+            (tasks, ways, n, vectors.shape[-1]),
+        )
+        logits = self.rotated_logits(by_class)
+        targets = tf.broadcast_to(tf.range(ways)[:, tf.newaxis], (tasks, n, ways, n))
+        # An example is no query of the episode in which it is the support.
+        size = tf.cast(n, logits.dtype)
+        weights = (1 - tf.eye(n, dtype=logits.dtype)) * size / (size - 1)
+        weights = tf.broadcast_to(weights[:, tf.newaxis], (tasks, n, ways, n))
+        if sample_weight is not None:
+            each = self._weights_of_all(query_labels, sample_weight, ways, n)
+            weights *= tf.cast(each, weights.dtype)[:, tf.newaxis]
+        losses = self.compiled_losses(
+            x,
+            tf.reshape(targets, (tasks, -1)),
+            tf.reshape(logits, (tasks, n * ways * n, ways)),
+            tf.reshape(weights, (tasks, -1)),
+            training,
+        )
+        return losses, self._nearest(vectors, support_labels, ways)
 
-    def _nearest(self, vectors: tf.Tensor, support_labels: tf.Tensor) -> tf.Tensor:
+    def _sizes(self, labels: tf.Tensor) -> tuple[Any, Any, Any]:
+        """Tasks, ways and examples of a class, as numbers where they are known."""
+        tasks = labels.shape[0] or tf.shape(labels)[0]
+        examples = labels.shape[1] or tf.shape(labels)[1]
+        if self.examples_per_class is not None:
+            return tasks, examples // self.examples_per_class, self.examples_per_class
+        ways = self.max_ways or tf.reduce_max(labels) + 1
+        return tasks, ways, examples // ways
+
+    def _weights_of_all(
+        self, query_labels: tf.Tensor, sample_weight: Any, ways: Any, n: Any
+    ) -> tf.Tensor:
+        """A weight `[tasks, ways, n]` for every example, by class.
+
+        Weights are given for queries. A support example, a query of the other turns,
+        counts as its class's queries do in the mean.
+        """
+        weights = tf.convert_to_tensor(sample_weight)
+        if weights.shape.rank == 1:
+            weights = weights[:, tf.newaxis]
+        weights = tf.broadcast_to(
+            tf.reshape(weights, tf.shape(weights)[:2]), tf.shape(query_labels)
+        )
+        order = tf.argsort(query_labels, axis=1, stable=True)
+        tasks = tf.shape(weights)[0]
+        of_queries = tf.reshape(
+            tf.gather(weights, order, batch_dims=1), (tasks, ways, -1)
+        )
+        mean = tf.reduce_mean(of_queries, axis=-1, keepdims=True)
+        shots = n - tf.shape(of_queries)[-1]
+        return tf.concat([tf.repeat(mean, shots, axis=-1), of_queries], axis=-1)
+
+    def _nearest(
+        self, vectors: tf.Tensor, support_labels: tf.Tensor, ways: Any
+    ) -> tf.Tensor:
         """What the queries are taken for, for the metrics of training alone."""
         shots = tf.shape(support_labels)[1]
         support, query = vectors[:, :shots], vectors[:, shots:]
         order = tf.argsort(support_labels, axis=1, stable=True)
         support = tf.gather(support, order, batch_dims=1)
-        ways = tf.shape(vectors)[1] // self.examples_per_class
         grouped = tf.reshape(
             support, (tf.shape(vectors)[0], ways, -1, vectors.shape[-1])
         )

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from maml_tf.base_learners import BaseLearnerError
+from maml_tf.base_learners.contracts import TextBaseLearner
 from maml_tf.inner_loop import over_tasks
 from maml_tf.inner_loop.update_rules import positive, whole
 from maml_tf.inner_loop.update_rules.per_task_rates import PerTaskRates
@@ -84,14 +86,14 @@ class TaskSimilarityMAML(MAML):
             whole(name, value)
         if kwargs.pop("update_rule", None) is not None:
             raise ValueError("TaskSimilarityMAML brings an update rule of its own.")
-        self._sizes = sizes
-        self.regression = bool(regression)
         super().__init__(
             base_learner,
             inner_learning_rate=positive("inner_learning_rate", inner_learning_rate),
             update_rule=PerTaskRates(),
             **kwargs,
         )
+        self._sizes = sizes
+        self.regression = bool(regression)
 
     def choose_fast_variables(self) -> list[keras.Variable]:
         fast = super().choose_fast_variables()
@@ -143,10 +145,21 @@ class TaskSimilarityMAML(MAML):
         return [*fast, *rates]
 
     def _example_width(self) -> int:
-        if hasattr(self.base_learner, "encode"):
-            return self.base_learner.head.kernel.shape[0]
-        width = math.prod(self.base_learner.input_shape[1:])
-        return width + self.base_learner.output_shape[-1] * self.regression
+        base = self.base_learner
+        if isinstance(base, TextBaseLearner):
+            return base.head.kernel.shape[0]
+        outputs = self._outputs()
+        try:
+            inputs = base.input_shape[1:]
+        except (AttributeError, ValueError):
+            inputs = (None,)
+        if not all(isinstance(size, int) for size in inputs) or outputs is None:
+            raise BaseLearnerError(
+                "TaskSimilarityMAML reads the examples flattened, but the base learner "
+                f"{base.name!r} takes no single tensor of a fixed shape; give a "
+                "functional or sequential model with such an input, or a text model."
+            )
+        return math.prod(inputs) + outputs[-1] * self.regression
 
     def embed_tasks(
         self, support_inputs: Any, support_targets: Any, training: bool = False
@@ -155,9 +168,9 @@ class TaskSimilarityMAML(MAML):
         targets = tf.convert_to_tensor(support_targets)
         classes = self.number_of_classes()
 
-        def task(element):
+        def task(element: dict[str, Any]) -> tf.Tensor:
             vectors, targets = element["inputs"], element["targets"]
-            if hasattr(self.base_learner, "encode"):
+            if isinstance(self.base_learner, TextBaseLearner):
                 vectors = self.base_learner.encode(vectors, training=training)
             vectors = tf.cast(vectors, self.variable_dtype)
             vectors = tf.reshape(vectors, (-1, math.prod(vectors.shape[1:])))
@@ -192,7 +205,9 @@ class TaskSimilarityMAML(MAML):
         scale = tf.constant(self._sizes["embedding_dim"] ** -0.5, distances.dtype)
         return tf.nn.softmax(-scale * distances, axis=-1)
 
-    def initial_weights(self, support_inputs, support_targets, training=False):
+    def initial_weights(
+        self, support_inputs: Any, support_targets: tf.Tensor, training: bool = False
+    ) -> tuple[list[tf.Tensor], bool]:
         shares = self.similarities(support_inputs, support_targets, training)
         start = self.inner_loop.initial()
         weights = [
