@@ -69,16 +69,36 @@ class TextEncoding(BaseLearner, Protocol):
 
 
 @runtime_checkable
-class TextBaseLearner(BaseLearner, Protocol):
+class OnEncoder(BaseLearner, Protocol):
+    """A text model that puts something, a head or a projection, on an encoder.
+
+    Attributes:
+        preprocessor: from a list of strings to the nest of tensors `[batch, length]`
+            that the call takes.
+        encoder: from those tensors to features `[batch, dim]`.
+
+    Example:
+
+    >>> from maml_tf.base_learners import create_model
+    >>> model = create_model(num_layers=1, hidden_dim=8)
+    >>> isinstance(model, OnEncoder), isinstance(model.encoder, OnEncoder)
+    (True, False)
+    """
+
+    @property
+    def preprocessor(self) -> Any: ...
+
+    encoder: Any
+
+
+@runtime_checkable
+class TextBaseLearner(OnEncoder, Protocol):
     """A text classifier in two parts: `classify(encode(inputs))` is its call.
 
     Adapting the head alone then encodes each text once, prototypes can be made of what
     the head sees, and raw strings can be served.
 
     Attributes:
-        preprocessor: from a list of strings to the nest of tensors `[batch, length]`
-            that the call takes.
-        encoder: the first part, from those tensors to features `[batch, dim]`.
         head: the second part, a layer from features to logits.
         num_classes: the number of logits, so the most ways that a task may have.
 
@@ -89,10 +109,6 @@ class TextBaseLearner(BaseLearner, Protocol):
     True
     """
 
-    @property
-    def preprocessor(self) -> Any: ...
-
-    encoder: Any
     head: Any
     num_classes: int
 

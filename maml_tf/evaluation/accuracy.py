@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from maml_tf.base_learners.contracts import OnEncoder
 from maml_tf.episodes import EncodedCorpus, episode_dataset
 from maml_tf.evaluation.features import embed_once
 from maml_tf.evaluation.finite import checked_predictions
@@ -124,5 +125,6 @@ def frozen_prototypes(base_learner: keras.Model) -> PrototypicalNetwork:
 
     A text classifier is stripped of its head. Vectors are compared by cosine.
     """
-    encoder = getattr(base_learner, "encoder", base_learner)
+    on_one = isinstance(base_learner, OnEncoder)
+    encoder = base_learner.encoder if on_one else base_learner
     return PrototypicalNetwork(encoder, distance="cosine", scale=10.0)

@@ -40,13 +40,12 @@ class Part(NamedTuple):
     Attributes:
         name: what the user calls it.
         shape: with None where it is not known.
-        dtype: None for a Python object's.
         values: the numbers, or None while a graph is made.
     """
 
     name: str
     shape: tuple[int | None, ...]
-    dtype: tf.DType | None
+    dtype: tf.DType
     values: np.ndarray | None
 
 
@@ -222,7 +221,7 @@ def _check_axes(parts: dict[str, list[Part]], weights: list[Part]) -> None:
         if len(sizes) > 1 or 0 in sizes:
             raise EpisodeError(
                 f"{inputs} and {targets} need the same number of examples, at "
-                f"least one, on their second axis, not {sorted(sizes)}."
+                f"least one, on their second axis, not {sorted(n or 0 for n in sizes)}."
             )
     for weight in weights:
         queries = parts["query_inputs"][0].shape[1]
@@ -311,7 +310,7 @@ def _check_classes(part: Part, kind: TargetKind, several: bool) -> None:
         )
     if part.values is None or not part.values.size:
         return
-    labels = part.values.reshape(shape)
+    labels = part.values.reshape(part.values.shape[: len(shape)])
     if not part.dtype.is_integer and (labels != np.round(labels)).any():
         odd = labels[labels != np.round(labels)][0]
         raise EpisodeError(
@@ -347,7 +346,7 @@ def _is_one_hot(part: Part, classes: int | None) -> bool:
 
 
 def _check_target_shape(part: Part, kind: TargetKind) -> None:
-    given, wanted = part.shape[2:], kind.outputs
+    given, wanted = part.shape[2:], kind.outputs or ()
     if kind.name == "one_hot" and len(given) == len(wanted) - 1:
         raise EpisodeError(
             f"{part.name} has the shape {part.shape}, but a categorical cross-entropy "

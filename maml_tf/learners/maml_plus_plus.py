@@ -141,7 +141,7 @@ class MAMLPlusPlus(MAML):
         return MetaGradients(loss, predictions, gradients, kept)
 
     def _gradients(self, x: Any, y: Any, sample_weight: Any) -> tuple:
-        found = super().compute_meta_gradients(x, y, sample_weight)
+        found: Any = super().compute_meta_gradients(x, y, sample_weight)
         loss, predictions, gradients = found
         dense = [
             tf.zeros(v.shape, v.dtype) if g is None else tf.convert_to_tensor(g)

@@ -108,19 +108,19 @@ def only_tasks(kept: tf.Tensor, nest: Any) -> Any:
 
 
 def _one_by_one(loss: Loss, episode: Any, predictions: Any) -> tf.Tensor:
-    def task(take: Callable[[Any], Any]) -> tf.Tensor:
+    def task(place: Any) -> tf.Tensor:
         one = tf.nest.map_structure(
-            lambda t: None if t is None else take(t), (episode, predictions)
+            lambda t: None if t is None else t[place : place + 1],
+            (episode, predictions),
         )
         return tf.reduce_mean(loss(*one))
 
-    tasks = tf.nest.flatten(predictions)[0].shape[0]
-    if tasks is not None:
-        return tf.stack([task(lambda t, i=i: t[i : i + 1]) for i in range(tasks)])
-    places = tf.range(tf.shape(tf.nest.flatten(predictions)[0])[0])
+    first = tf.nest.flatten(predictions)[0]
+    if first.shape[0] is not None:
+        return tf.stack([task(place) for place in range(first.shape[0])])
     dtype = keras.backend.floatx()
     return tf.map_fn(
-        lambda i: tf.cast(task(lambda t: t[i : i + 1]), dtype),
-        places,
+        lambda place: tf.cast(task(place), dtype),
+        tf.range(tf.shape(first)[0]),
         fn_output_signature=dtype,
     )

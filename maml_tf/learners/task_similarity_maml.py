@@ -159,14 +159,14 @@ class TaskSimilarityMAML(MAML):
                 f"{base.name!r} takes no single tensor of a fixed shape; give a "
                 "functional or sequential model with such an input, or a text model."
             )
-        return math.prod(inputs) + outputs[-1] * self.regression
+        return math.prod(inputs) + (outputs[-1] or 0) * self.regression
 
     def embed_tasks(
         self, support_inputs: Any, support_targets: Any, training: bool = False
     ) -> tf.Tensor:
         """Embeddings of the tasks `[tasks, embedding_dim]` from their support sets."""
         targets = tf.convert_to_tensor(support_targets)
-        classes = self.number_of_classes()
+        classes = self.number_of_classes() or 0
 
         def task(element: dict[str, Any]) -> tf.Tensor:
             vectors, targets = element["inputs"], element["targets"]
