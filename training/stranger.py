@@ -1,4 +1,4 @@
-"""Teaches an exported bot three intents, in a process that cannot import our code.
+"""Teaches an exported bot its intents, in a process that cannot import our code.
 
 Run as a plain file, `python -I training/stranger.py saved_models/demo`: isolated mode
 keeps the checkout off the path, and the lines below keep an installed package and Keras
@@ -8,64 +8,45 @@ out as well. What answers is the graph in the SavedModel alone.
 import glob
 import importlib.util
 import os
+import runpy
 import sys
 
-for name in ("maml_tf", "keras", "tf_keras", "keras_nlp", "keras_hub"):
-    sys.modules[name] = None
+for name in ("maml_tf", "training", "keras", "tf_keras", "keras_nlp", "keras_hub"):
+    sys.modules[name] = None  # type: ignore[assignment]
 
 import tensorflow as tf  # noqa: E402  after the blocks
 
-SUPPORT = {
-    "order pizza": [
-        "I would like a pizza with mushrooms",
-        "one large margherita, please",
-        "can you bring me two pizzas tonight",
-    ],
-    "track parcel": [
-        "where is my package",
-        "has my delivery left the depot yet",
-        "tell me when the parcel arrives",
-    ],
-    "book haircut": [
-        "I need my hair cut on friday",
-        "is there a free slot at the barber",
-        "make me an appointment with the hairdresser",
-    ],
-}
-QUERIES = [
-    "two slices of pepperoni with extra cheese",
-    "when will the courier be here",
-    "can someone trim my fringe tomorrow",
-    "what does a quattro stagioni cost",
-    "my order number is 4711, did you send it",
-]
+BOT = runpy.run_path(os.path.join(os.path.dirname(__file__), "demo_bot.py"))
 
 
 def main(folder: str) -> None:
     # The text operations alone: the package around them would import Keras.
-    text = importlib.util.find_spec("tensorflow_text").origin
-    for library in glob.glob(os.path.dirname(text) + "/python/ops/*.so"):
+    text = importlib.util.find_spec("tensorflow_text")
+    assert text is not None and text.origin is not None
+    for library in glob.glob(os.path.dirname(text.origin) + "/python/ops/*.so"):
         tf.load_op_library(library)
     versions = [name for name in os.listdir(folder) if name.isdecimal()]
     newest = os.path.join(folder, max(versions, key=int))
     classify = tf.saved_model.load(newest).signatures["serving_default"]
-    pairs = [(t, label) for label, texts in SUPPORT.items() for t in texts]
+    pairs = [(t, label) for label, texts in BOT["SUPPORT"].items() for t in texts]
     answer = classify(
         support_texts=tf.constant([text for text, _ in pairs]),
         support_labels=tf.constant([label for _, label in pairs]),
-        query_texts=tf.constant(QUERIES),
+        query_texts=tf.constant(BOT["QUERIES"]),
     )
-    print(f"Taught {len(SUPPORT)} new intents with {len(pairs)} sentences:")
-    for label, texts in SUPPORT.items():
-        print(f"  {label:14} {' | '.join(texts)}")
+    print(f"Taught {len(BOT['SUPPORT'])} new intents with {len(pairs)} sentences:")
+    for label, texts in BOT["SUPPORT"].items():
+        print(f"  {label:22} {' | '.join(texts)}")
     print("and asked:")
-    for query, intent, probabilities in zip(
-        QUERIES,
+    for query, intent, chances, known in zip(
+        BOT["QUERIES"],
         answer["intents"].numpy(),
         answer["probabilities"].numpy(),
+        answer["in_scope"].numpy(),
         strict=True,
     ):
-        print(f"  {query:44} -> {intent.decode()} ({probabilities.max():.0%})")
+        said = f"{intent.decode()} ({chances.max():.0%})"
+        print(f"  {query:44} -> {said if known else f'I do not know ({said}?)'}")
 
 
 if __name__ == "__main__":

@@ -17,19 +17,25 @@ def plot_curves(rows: list[dict[str, float]], path: str | Path) -> None:
     figure = new_figure(9, 3.5)
     left, right = figure.subplots(1, 2)
     left.plot(steps, [row["loss"] for row in rows], marker="o")
-    left.set(xlabel="meta-training step", ylabel="query loss", title="Training")
+    left.set(
+        xlabel="meta-training steps",
+        ylabel="loss on the questions of training tasks",
+        title="Mistakes in training",
+    )
     right.errorbar(
         steps,
-        [row["validation_accuracy"] for row in rows],
-        yerr=[row.get("validation_ci95", 0.0) for row in rows],
+        [100 * row["validation_accuracy"] for row in rows],
+        yerr=[100 * row.get("validation_ci95", 0.0) for row in rows],
         marker="o",
         capsize=3,
     )
     right.set(
-        xlabel="meta-training step",
-        ylabel="accuracy, 95 % interval",
-        title="Intents of the validation classes",
+        xlabel="meta-training steps",
+        ylabel="questions understood, %, 95 % interval",
+        title="New intents, kept aside for validation",
     )
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
     save_picture(figure, path)
 
 
