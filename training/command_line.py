@@ -13,13 +13,13 @@ from pathlib import Path
 
 COMMANDS = (
     "demo",
-    "report",
     "export",
     "predict",
     "serve",
+    "report",
     "train",
-    "pretrain",
     "evaluate",
+    "pretrain",
 )
 
 

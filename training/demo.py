@@ -55,9 +55,7 @@ def main(argv: list[str]) -> None:
     print("\n== Judge it on intents that training never saw, and draw", flush=True)
     from .common.demo_page import write_demo_page
 
-    page = write_demo_page(
-        folder, Path(FLAGS.export_dir), corpus=FLAGS.corpus, episodes=FLAGS.episodes
-    )
+    page = write_demo_page(folder, Path(FLAGS.export_dir), episodes=FLAGS.episodes)
     print(
         f"\nDone in {time.monotonic() - started:.0f} s. Everything on one page: {page}"
     )

@@ -83,7 +83,7 @@ def test_every_script_of_a_user_is_a_command():
         for path in (ROOT / "training").glob("*.py")
         if 'if __name__ == "__main__":' in path.read_text(encoding="utf-8")
     }
-    assert scripts - {"command_line", "stranger", "project"} == set(COMMANDS)
+    assert scripts - {"command_line", "stranger"} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", ["demo"])

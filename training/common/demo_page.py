@@ -16,25 +16,24 @@ from maml_tf.learners import MetaLearner
 
 from ..demo_bot import QUERIES, SUPPORT
 from .files import load_model
+from .finished import CURVES, MODEL
+from .run import read_config
 
 WAYS = 5
+DEFAULT = "meta-trained (the default)"
 FROZEN = "the same encoder, not meta-trained"
 
 
-def write_demo_page(folder: Path, export: Path, *, corpus: str, episodes: int) -> Path:
+def write_demo_page(folder: Path, export: Path, *, episodes: int) -> Path:
     """Judges the demo's models, asks its bot and writes `folder`/index.html.
 
     Args:
         folder: holds the run of training.train in `train`, and gets the pictures.
         export: the exported default.
-        corpus: the corpus of that run.
         episodes: the tasks behind each point of a curve.
     """
-    curves = _curves(folder / "train" / "model.keras", corpus, episodes)
-    best, frozen = (
-        next(iter(curves.values())),
-        curves["the same encoder, not meta-trained"],
-    )
+    curves = _curves(folder / "train", episodes)
+    default, frozen = curves[DEFAULT], curves[FROZEN]
     page = Page(
         "A bot that learns from a handful of sentences",
         "A model that was trained to learn: shown a few sentences of each intent, it "
@@ -42,8 +41,8 @@ def write_demo_page(folder: Path, export: Path, *, corpus: str, episodes: int) -
     )
     page.figures(
         [
-            (_percent(best[1]), "of questions understood after 1 example an intent"),
-            (_percent(best[5]), "after 5 examples"),
+            (_percent(default[1]), "of questions understood after 1 example an intent"),
+            (_percent(default[5]), "after 5 examples"),
             (_percent(frozen[5]), "after 5 examples, had it not been trained to learn"),
             (f"{1 / WAYS:.0%}".replace("%", " %"), "by guessing"),
         ]
@@ -66,24 +65,26 @@ def write_demo_page(folder: Path, export: Path, *, corpus: str, episodes: int) -
         "A short meta-training on other smart-home intents. Left: its mistakes on "
         "tasks drawn from them. Right: how well it does on intents kept aside.",
     )
-    page.picture(folder / "train" / "curves.png", "Learning curves of meta-training.")
+    page.picture(folder / "train" / CURVES, "Learning curves of meta-training.")
     path = folder / "index.html"
     page.write(path)
     return path
 
 
-def _curves(
-    trained: Path, corpus: str, episodes: int
-) -> dict[str, dict[int, Accuracy]]:
-    """Accuracy by number of examples on the test classes, of three learners."""
-    default, learner = default_learner(), load_model(trained)
+def _curves(run: Path, episodes: int) -> dict[str, dict[int, Accuracy]]:
+    """Accuracy by number of examples, of three learners, on a run's test classes."""
+    default, learner = default_learner(), load_model(run / MODEL)
     frozen = frozen_prototypes(create_text_encoder(pretrained="base"))
     learners: dict[str, MetaLearner] = {
         "meta-trained, and further on smart homes": learner,
         "meta-trained (the default)": default,
         FROZEN: frozen,
     }
-    test = split_classes(read_corpus(corpus), "random", seed=0).test
+    settings = read_config(run)
+    corpus = read_corpus(settings["corpus"], seed=settings["split_seed"])
+    test = split_classes(
+        corpus, settings["class_split"], seed=settings["split_seed"]
+    ).test
     encoded = encode_corpus(test, default.base_learner.preprocessor)
     return {
         name: accuracy_by_examples(
