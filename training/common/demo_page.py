@@ -77,7 +77,7 @@ def _curves(run: Path, episodes: int) -> dict[str, dict[int, Accuracy]]:
     frozen = frozen_prototypes(create_text_encoder(pretrained="base"))
     learners: dict[str, MetaLearner] = {
         "meta-trained, and further on smart homes": learner,
-        "meta-trained (the default)": default,
+        DEFAULT: default,
         FROZEN: frozen,
     }
     settings = read_config(run)
