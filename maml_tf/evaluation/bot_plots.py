@@ -82,9 +82,9 @@ def plot_map(
         coloured: intents to tell apart by colour, seven at most; the first ones if
             None. All others are grey.
         asked: vectors of questions, `[questions, dim]`.
-        questions: what they are called.
+        questions: the questions themselves; in the map they are numbers.
     """
-    figure = new_figure(8, 5)
+    figure = new_figure(9.5, 5)
     axes = figure.subplots()
     view = _best_view(taught, labels)
     points = view(taught)
@@ -98,17 +98,20 @@ def plot_map(
         axes.scatter(
             x, y, s=70, marker=MARKS[place], color=COLOURS[place], alpha=0.9, label=name
         )
-    if asked is not None and len(asked):
-        where = view(asked)
-        x, y = where.T
-        axes.scatter(x, y, s=120, marker="*", color="#444", label="questions")
-        for place, question in zip(where, questions, strict=True):
-            axes.annotate(
-                question, place, xytext=(7, 4), textcoords="offset points", fontsize=8
-            )
-        axes.margins(x=0.3)
+    places = np.zeros((0, 2)) if asked is None else view(asked)
+    for number, ((x, y), question) in enumerate(
+        zip(places, questions, strict=True), start=1
+    ):
+        # Numbers, for sentences written into the map would hide each other.
+        axes.scatter(x, y, s=80, marker=f"${number}$", color="#222", label=question)
     axes.set(xticks=[], yticks=[], title=title)
-    axes.legend(loc="best", fontsize=8)
+    axes.legend(
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1),
+        fontsize=8,
+        frameon=False,
+        labelspacing=0.9,
+    )
     save_picture(figure, path)
 
 

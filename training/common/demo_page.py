@@ -103,7 +103,7 @@ def _ask(page: Page, folder: Path, export: Path) -> None:
     page.section(
         "A new bot, taught with three sentences an intent",
         "Each mark is a sentence, placed by its meaning as the model sees it. "
-        "Questions (stars) fall to the intent whose sentences they lie among.",
+        "Questions (numbers) fall to the intent whose sentences they lie among.",
     )
     plot_map(
         bot.embed(texts),
@@ -115,14 +115,16 @@ def _ask(page: Page, folder: Path, export: Path) -> None:
     )
     page.picture(folder / "map.png", "The bot's sentences and the questions put to it.")
     page.table(
-        ["question", "answer", "probability"],
+        ["", "question", "answer", "probability"],
         [
             [
+                number,
                 query,
                 intent if known else f"I don't know ({intent}?)",
                 f"{chance:.0%}".replace("%", " %"),
             ]
-            for query, intent, known, chance in zip(
+            for number, query, intent, known, chance in zip(
+                range(1, len(QUERIES) + 1),
                 QUERIES,
                 answers.intents,
                 answers.in_scope,
