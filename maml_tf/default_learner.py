@@ -6,7 +6,9 @@ if TYPE_CHECKING:
     from maml_tf.learners import MetaLearner
 
 
-def default_learner(preset: str | None = None) -> "MetaLearner":
+def default_learner(
+    preset: str | None = None, *, pretrained: str | None = None
+) -> "MetaLearner":
     """The nearest prototype under the default text encoder, ready to learn any bot.
 
     It tells any number of intents apart, and learning one is a pass of the encoder over
@@ -15,6 +17,7 @@ def default_learner(preset: str | None = None) -> "MetaLearner":
 
     Args:
         preset: another encoder; see `create_text_encoder`.
+        pretrained: "base" for one without meta-training; see there too.
 
     Raises:
         BaseLearnerError: if there is no such encoder.
@@ -30,7 +33,7 @@ def default_learner(preset: str | None = None) -> "MetaLearner":
     from maml_tf.base_learners import create_text_encoder
     from maml_tf.learners import PrototypicalNetwork
 
-    encoder = create_text_encoder(preset, normalize=True)
+    encoder = create_text_encoder(preset, pretrained=pretrained, normalize=True)
     learner = PrototypicalNetwork(encoder, scale=10.0)
     preprocessor: Any = encoder.preprocessor
     tokens = {

@@ -6,7 +6,8 @@ Corpus, class split and shape of the tasks are those of the run unless they are 
 so that the classes judged on are the ones that training never saw; --seed draws other
 episodes from the same classes. On another corpus the test share of --class_split is
 judged. Classes that the run has seen, whatever corpus or split they come by, are
-refused. Without --model_dir the default learner is judged.
+refused. Without --model_dir the default learner is judged, with the encoder and the
+delta that --base_learner and --pretrained name.
 """
 
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import app
 
+from .common import encoder_flags  # noqa: F401
 from .common.files import check_output_file, load_model, write_json
 from .common.finished import INITIAL, MODEL
 from .common.flag_types import define_count, define_path
@@ -68,7 +70,10 @@ def main(argv: list[str]) -> None:
 
     from .common.seen_by_delta import delta_of, unseen_by_delta
 
-    delta = delta_of(config.get("base_learner"), config.get("pretrained"))
+    delta = delta_of(
+        config.get("base_learner", FLAGS.base_learner),
+        config.get("pretrained", FLAGS.pretrained),
+    )
     judged = unseen_by_delta(judged, delta, policy=FLAGS.seen_classes)
     learner, untrained = load_learners()
     check_learner(learner)
@@ -142,7 +147,10 @@ def load_learners() -> "tuple[MetaLearner, Any]":
     from maml_tf.base_learners import create_text_encoder
     from maml_tf.default_learner import default_learner
 
-    return default_learner(), create_text_encoder(pretrained="base", normalize=True)
+    return (
+        default_learner(FLAGS.base_learner, pretrained=FLAGS.pretrained),
+        create_text_encoder(FLAGS.base_learner, pretrained="base", normalize=True),
+    )
 
 
 def check_learner(learner: "MetaLearner") -> None:

@@ -119,10 +119,17 @@ def main(argv: list[str]) -> None:
         card={
             "name": Path(FLAGS.output).stem,
             "base": {"preset": FLAGS.base_learner},
-            "command": shlex.join(["python", "-m", "training.pretrain", *sys.argv[1:]]),
+            "command": shlex.join(
+                [
+                    "python",
+                    "-m",
+                    "training.pretrain",
+                    *map(without_folders, sys.argv[1:]),
+                ]
+            ),
             "corpora": [
                 {
-                    "corpus": spec,
+                    "corpus": without_folders(spec),
                     "source": source,
                     "texts": len(corpus),
                     "classes": len(corpus.classes),
@@ -187,6 +194,20 @@ def check_flags() -> None:
     for name in ("learning_rate", "scale"):
         if not 0 < getattr(FLAGS, name) < float("inf"):
             raise app.UsageError(f"--{name} has to be a positive number.")
+
+
+def without_folders(text: str) -> str:
+    """A flag with the last two parts of its path, for a card that others read.
+
+    >>> without_folders("--corpus=jsonl:/home/me/data/BANKING77/full.jsonl")
+    '--corpus=jsonl:BANKING77/full.jsonl'
+    >>> without_folders("--source=A, CC BY 4.0, https://a.org/b/c")
+    '--source=A, CC BY 4.0, https://a.org/b/c'
+    """
+    if text.startswith("--source") or "/" not in text:
+        return text
+    start, mark, path = text.rpartition(":" if ":" in text else "=")
+    return start + mark + "/".join(path.split("/")[-2:])
 
 
 def tokens_of(preprocessor: Any, texts: tuple[str, ...]) -> dict[str, np.ndarray]:

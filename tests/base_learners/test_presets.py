@@ -147,7 +147,9 @@ def test_the_wheel_has_a_directory():
 
 @needs_wheel
 def test_minilm_knows_a_paraphrase_when_it_sees_one(tmp_path):
-    encoder = create_text_encoder(f"wheel:{WHEEL}", normalize=True, sequence_length=32)
+    encoder = create_text_encoder(
+        f"wheel:{WHEEL}", pretrained="base", normalize=True, sequence_length=32
+    )
     texts = [
         "How do I get my money back?",
         "I would like a refund, please.",
@@ -217,7 +219,9 @@ def test_minilm_agrees_with_its_definition_in_float64():
         name: tensor.astype("float64")
         for name, tensor in load_file(directory / "model.safetensors").items()
     }
-    encoder = create_text_encoder(f"wheel:{WHEEL}", normalize=True, sequence_length=32)
+    encoder = create_text_encoder(
+        f"wheel:{WHEEL}", pretrained="base", normalize=True, sequence_length=32
+    )
     tokens = encoder.preprocessor(["Could you move 20 euros to my savings account?"])
     ids = tokens["token_ids"][0][tokens["padding_mask"][0]].numpy()
     np.testing.assert_allclose(

