@@ -18,6 +18,9 @@ def write_aside(path: Path, write: Callable[[Path], object]) -> None:
     """Writes beside the path and renames, so a kill leaves the old file whole.
 
     What is half written when `write` raises, say because the disk is full, is removed.
+
+    Raises:
+        OSError: naming the path, whatever the library that writes names.
     """
     # The process' number keeps two that write the same file apart; the ending of the
     # name stays last, because it tells Keras and NumPy the format.
@@ -25,8 +28,11 @@ def write_aside(path: Path, write: Callable[[Path], object]) -> None:
     try:
         write(aside)
         os.replace(aside, path)
-    except BaseException:
+    except BaseException as error:
         aside.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            said = error.strerror or str(error)
+            raise OSError(error.errno, said, str(path)) from error
         raise
 
 

@@ -137,8 +137,8 @@ def check_tasks(parts: Mapping[str, Corpus], wanted: tuple[str, ...]) -> None:
             more = ", …" if len(left_out[name]) > 5 else ""
             print(
                 f"{len(left_out[name])} of {len(parts[name].classes)} {name} classes "
-                f"have fewer than the {needed} texts of a task and are left out: "
-                f"{few}{more}.",
+                f"are left out, for a task needs {needed} texts that are no "
+                f"near-duplicates: {few}{more}.",
                 flush=True,
             )
     for name in short:

@@ -57,8 +57,8 @@ def test_only_what_is_drawn_from_has_to_suffice(shape, capsys):
     check_tasks(parts, ("train", "validation"))
     told = capsys.readouterr().out.splitlines()
     assert told == [
-        "2 of 4 train classes have fewer than the 2 texts of a task and are left out: "
-        "c, d.",
+        "2 of 4 train classes are left out, for a task needs 2 texts that are no "
+        "near-duplicates: c, d.",
         "The test classes can hold no task of --ways=2 (1 have 2 texts): judging on "
         "them will need other flags.",
     ]
