@@ -28,18 +28,19 @@ class _LowRank:
         inputs = self._input_axes()
         kernel = self._kernel.shape
         self._tracker.unlock()
-        # In float32 whatever the kernel's precision: small updates must not vanish.
+        # In float32 at least, whatever the kernel's: small updates must not vanish.
+        dtype = keras.backend.result_type(self.variable_dtype, "float32")
         self.lora_kernel_a = self.add_weight(
             name="lora_kernel_a",
             shape=(*kernel[:inputs], rank),
             initializer=initializer,
-            dtype="float32",
+            dtype=dtype,
         )
         self.lora_kernel_b = self.add_weight(
             name="lora_kernel_b",
             shape=(rank, *kernel[inputs:]),
             initializer="zeros",
-            dtype="float32",
+            dtype=dtype,
         )
         self._kernel.trainable = False
         self._tracker.lock()

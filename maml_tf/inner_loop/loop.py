@@ -6,28 +6,19 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from maml_tf.inner_loop.exact_moments import exact_moments
+from maml_tf.inner_loop.functional_model import (
+    Assigned,
+    FunctionalModel,
+    Tensors,
+    is_seed,
+)
 from maml_tf.inner_loop.meta_gradients import MetaGradient, get_meta_gradient
-from maml_tf.inner_loop.meta_gradients.meta_gradient import (
-    gradients_like,
-    vector_jacobian_product,
-    watched,
-)
-from maml_tf.inner_loop.meta_gradients.recursion import Recursion
-from maml_tf.inner_loop.problem import InnerProblem
-from maml_tf.inner_loop.shared_layers import Part, call_model, split_model
-from maml_tf.inner_loop.task_gradients import (
-    differentiate_per_task,
-    finite_tasks,
-    mask_tasks,
-    sum_over_tasks,
-)
-from maml_tf.inner_loop.tasks import number_of_tasks, over_tasks, repeat_for_tasks
+from maml_tf.inner_loop.meta_gradients.step_loops import StepLoops
+from maml_tf.inner_loop.problem import InnerProblem, Loss
+from maml_tf.inner_loop.shared_layers import call_model
+from maml_tf.inner_loop.task_gradients import break_tasks, differentiate_per_task
+from maml_tf.inner_loop.tasks import number_of_tasks, repeat_for_tasks
 from maml_tf.inner_loop.update_rules import UpdateRule
-
-Tensors = list[tf.Tensor]
-Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-Assigned = dict[int, tf.Tensor]
 
 __all__ = ["InnerLoop", "call_model", "is_seed"]
 
@@ -35,10 +26,9 @@ __all__ = ["InnerLoop", "call_model", "is_seed"]
 class InnerLoop:
     """A base learner, its fast variables, an inner loss and an update rule.
 
-    No variable is ever assigned: the variables' values are read once, before tasks are
-    mapped, and every run of the base learner sees tensors in their place. `constants`
-    below is the list of those values, in the order of `constant_variables`. Layers
-    before the first fast weight run once a task and not once a step.
+    It puts together the base learner as a function of its weights (`functional`, a
+    `FunctionalModel`), the inner problem and the meta-gradient. A fast variable whose
+    layer is frozen later keeps the value it starts from until it is trainable again.
 
     Args:
         model: a built Keras model.
@@ -64,111 +54,32 @@ class InnerLoop:
         vectorized: bool = True,
         batch_size: int | None = None,
     ) -> None:
-        self.model = model
-        self.fast_variables = fast_variables
+        self.functional = FunctionalModel(
+            model, fast_variables, rule.variables, vectorized=vectorized
+        )
         self.loss = loss
         self.rule = rule
         self.meta_gradient = get_meta_gradient(meta_gradient)
-        self.vectorized = vectorized
         self.batch_size = batch_size
-        self.split = split_model(model, fast_variables)
-        fast = {id(v) for v in fast_variables}
-        self.constant_variables = [
-            v for v in [*model.variables, *rule.variables] if id(v) not in fast
-        ]
-        late = {id(v) for v in [*self.split.rest_variables, *rule.variables]}
-        # The constants that the steps differentiate by. Layers that the steps do not
-        # run get their gradient through the features.
-        self.shared_places = [
-            place
-            for place, v in enumerate(self.constant_variables)
-            if v.trainable and id(v) in late
-        ]
         self._functions: dict[Any, Any] = {}
+
+    @property
+    def fast_variables(self) -> list[keras.Variable]:
+        """The variables that the steps change."""
+        return self.functional.fast_variables
+
+    @property
+    def constant_variables(self) -> list[keras.Variable]:
+        """All other variables that the steps read, in the order of `constants`."""
+        return self.functional.constant_variables
 
     def initial(self) -> Tensors:
         """The values that the fast variables start from, without a task axis."""
-        return [tf.convert_to_tensor(v.value) for v in self.fast_variables]
+        return self.functional.initial()
 
     def constants(self) -> Tensors:
         """The values of every other variable, read outside the mapped functions."""
-        return [tf.convert_to_tensor(v.value) for v in self.constant_variables]
-
-    def run(
-        self,
-        part: Part,
-        fast: Tensors | None,
-        constants: Tensors,
-        inputs: Any,
-        *,
-        training: bool = False,
-        seed: tf.Tensor | None = None,
-    ) -> tuple[Any, Assigned]:
-        """Runs a part of the model for one task.
-
-        Returns:
-            Its outputs, and the constants that it assigned: place to new value.
-        """
-        values = [
-            value + tf.cast(seed, value.dtype)
-            if seed is not None and is_seed(variable)
-            else value
-            for variable, value in zip(self.constant_variables, constants, strict=True)
-        ]
-        mapping = list(zip(self.constant_variables, values, strict=True))
-        if fast is not None:
-            mapping += zip(self.fast_variables, fast, strict=True)
-        with exact_moments(), keras.StatelessScope(state_mapping=mapping) as scope:
-            before = [scope.get_current_value(v) for v in self.constant_variables]
-            outputs = part(inputs, training)
-        after = [scope.get_current_value(v) for v in self.constant_variables]
-        return outputs, {
-            place: tf.identity(new)
-            for place, (old, new) in enumerate(zip(before, after, strict=True))
-            if new is not old and new.dtype.is_floating
-        }
-
-    def predict_task(
-        self,
-        fast: Tensors,
-        constants: Tensors,
-        inputs: Any,
-        *,
-        training: bool = False,
-        seed: tf.Tensor | None = None,
-    ) -> tuple[Any, Assigned]:
-        """Runs the whole model for one task; see `run`."""
-
-        def whole(inputs, training):
-            return call_model(self.model, inputs, training)
-
-        return self.run(whole, fast, constants, inputs, training=training, seed=seed)
-
-    def features(
-        self, constants: Tensors, inputs: Any, *, training: bool = False
-    ) -> tuple[Any, Assigned]:
-        """What the layers before the first fast weight give; they run once a task.
-
-        Args:
-            constants: see `constants()`.
-            inputs: a nest of tensors `[tasks, examples, ...]`.
-            training: whether layers run in training mode.
-
-        Returns:
-            A nest of tensors `[tasks, examples, ...]`, the inputs themselves where
-            nothing is shared, and the assigned constants `[tasks, ...]` by place.
-        """
-        if not self.split.shares:
-            return inputs, {}
-
-        def task(element):
-            outputs, assigned = self.run(
-                self.split.shared, None, constants, element, training=training
-            )
-            # A map cannot stack a tensor that it only passes through.
-            return tf.nest.map_structure(tf.identity, outputs), assigned
-
-        return over_tasks(task, inputs, vectorized=self.vectorized)
+        return self.functional.constants()
 
     def adapt(
         self,
@@ -216,37 +127,45 @@ class InnerLoop:
 
     def _adapt(
         self,
-        fast,
-        constants,
-        inputs,
-        targets,
-        seeds,
+        fast: Tensors,
+        constants: Tensors,
+        inputs: Any,
+        targets: Any,
+        seeds: tf.Tensor | None,
         *,
-        steps,
-        training,
-        per_task,
-        differentiable,
-        every_step,
-    ):
+        steps: int,
+        training: bool,
+        per_task: bool,
+        differentiable: bool,
+        every_step: bool,
+    ) -> Tensors:
         tasks = number_of_tasks(tf.nest.flatten(targets)[0])
         if not per_task:
             fast = repeat_for_tasks(fast, tasks)
         if steps == 0:
             return fast
-        features, _ = self.features(constants, inputs, training=training)
+        features, _ = self.functional.features(constants, inputs, training=training)
         elements = {"targets": targets}
         if seeds is not None:
             elements["seed"] = seeds
         problem = InnerProblem(
-            self, constants, elements, steps, training, every_step=every_step
+            self.functional,
+            self.loss,
+            self.rule,
+            constants,
+            elements,
+            steps,
+            training,
+            batch_size=self.batch_size,
+            every_step=every_step,
         )
         stacked = {"fast": fast, "state": problem.init(fast), "inputs": features}
         problem = self.meta_gradient.prepare(problem, stacked)
-        shared = [constants[place] for place in self.shared_places]
+        shared = [constants[place] for place in self.functional.shared_places]
         if not (differentiable or every_step):
-            recursion = Recursion(problem, stacked, shared)
-            weights, _, finite, _ = recursion.forward(stacked, recursion.whole)
-            return mask_tasks(finite, weights, float("nan"))
+            steps_taken = StepLoops(problem, stacked, shared)
+            weights, _, finite, _ = steps_taken.forward(stacked, steps_taken.whole)
+            return break_tasks(finite, weights)
         return differentiate_per_task(
             lambda stacked, shared: self.meta_gradient.run(problem, stacked, shared),
             stacked,
@@ -277,60 +196,9 @@ class InnerLoop:
             the model assigned, such as batch statistics, `[tasks, ...]` by place.
         """
         keywords = {"training": training}
-        return self._call(self._predict, (fast, constants, inputs, seeds), keywords)
-
-    def _predict(self, fast, constants, inputs, seeds, *, training):
-        features, assigned = self.features(constants, inputs, training=training)
-        shared = [constants[place] for place in self.shared_places]
-
-        def forward(stacked, shared):
-            def task(element):
-                values = self.replace_shared(constants, element.get("shared", shared))
-                return self.run(
-                    self.split.rest,
-                    element["fast"],
-                    values,
-                    element["features"],
-                    training=training,
-                    seed=element.get("seed"),
-                )
-
-            elements = dict(stacked) if seeds is None else {**stacked, "seed": seeds}
-            return over_tasks(task, elements, vectorized=self.vectorized)
-
-        stacked = {"fast": fast, "features": features}
-        if not training:
-            return forward(stacked, shared)[0], {}
-
-        def run(stacked, shared):
-            tasks = number_of_tasks(stacked["fast"][0])
-            finite = finite_tasks(stacked["fast"])
-            # Broken weights would break the tape too, zero times NaN being NaN.
-            safe = {**stacked, "fast": mask_tasks(finite, stacked["fast"])}
-            leaves = {**safe, "shared": repeat_for_tasks(shared, tasks)}
-            with tf.GradientTape(persistent=True) as tape:
-                read = watched(tape, leaves)
-                outputs = forward(read, shared)
-            finite = finite & finite_tasks(tf.nest.flatten(outputs[0]))
-
-            def backward(upstream):
-                found = vector_jacobian_product(tape, outputs, upstream, read)
-                by_stacked = {
-                    k: gradients_like(v, found[k]) for k, v in stacked.items()
-                }
-                return by_stacked, sum_over_tasks(finite, found["shared"])
-
-            return outputs, finite, backward
-
-        predictions, more = differentiate_per_task(run, stacked, shared)
-        return predictions, {**assigned, **more}
-
-    def replace_shared(self, constants: Tensors, shared: Tensors) -> Tensors:
-        """The constants with other values at `shared_places`."""
-        values = list(constants)
-        for place, value in zip(self.shared_places, shared, strict=True):
-            values[place] = value
-        return values
+        return self._call(
+            self.functional.predict, (fast, constants, inputs, seeds), keywords
+        )
 
     def _call(self, function: Callable, arguments: tuple, keywords: dict) -> Any:
         """Calls a function of tensors; outside a graph, traced once and then reused.
@@ -341,7 +209,8 @@ class InnerLoop:
         if not tf.executing_eagerly():
             return function(*arguments, **keywords)
         sizes = [t.shape[0] for t in tf.nest.flatten(arguments[2])]
-        key = (function.__name__, sizes[0], *sorted(keywords.items()))
+        frozen = tuple(v.trainable for v in self.fast_variables)
+        key = (function.__name__, sizes[0], frozen, *sorted(keywords.items()))
         if key not in self._functions:
             self._functions[key] = tf.function(
                 lambda *arguments: function(*arguments, **keywords),
@@ -349,8 +218,3 @@ class InnerLoop:
                 reduce_retracing=True,
             )
         return self._functions[key](*arguments)
-
-
-def is_seed(variable: keras.Variable) -> bool:
-    """Whether the variable is the state of a Keras seed generator."""
-    return variable.name == "seed_generator_state"

@@ -5,6 +5,8 @@ Padding's second derivative under XLA is the gradient of a slice, which a base l
 that pads, such as the conv net, needs inside a mapped and compiled step.
 """
 
+from typing import Any
+
 import tensorflow as tf
 
 # Neither the operation nor the registry of converters has a public name; the tests of
@@ -13,7 +15,7 @@ from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 from tensorflow.python.ops.parallel_for import pfor
 
 
-def _draw_task_by_task(pfor_input):
+def _draw_task_by_task(pfor_input: Any) -> Any:
     """Random numbers from a seed of each task's own, which dropout draws.
 
     The draws of a few tasks one after another cost little beside the model they feed.
@@ -28,8 +30,9 @@ def _draw_task_by_task(pfor_input):
         inputs = [next(own) if stacked else value for value, stacked, _ in given]
         keywords = dict(zip(names, inputs, strict=True))
         # Input types follow from the inputs; only the output type must be said.
-        if "dtype" in operation.node_def.attr:
-            keywords["dtype"] = operation.get_attr("dtype")
+        for attribute in ("dtype", "output_dtype"):
+            if attribute in operation.node_def.attr:
+                keywords[attribute] = operation.get_attr(attribute)
         return tf.nest.flatten(draw(**keywords))
 
     every = [value for value, stacked, _ in given if stacked]
@@ -42,7 +45,7 @@ def _draw_task_by_task(pfor_input):
     return [pfor.wrap(tf.stack(values), True) for values in zip(*results, strict=True)]
 
 
-def _update_slices_of_all_tasks(pfor_input):
+def _update_slices_of_all_tasks(pfor_input: Any) -> Any:
     pfor_input.stack_inputs([0, 1])
     target, update = pfor_input.stacked_input(0), pfor_input.stacked_input(1)
     begin = pfor_input.unstacked_input(2)
@@ -50,9 +53,21 @@ def _update_slices_of_all_tasks(pfor_input):
     return pfor.wrap(gen_xla_ops.xla_dynamic_update_slice(target, update, begin), True)
 
 
+_RANDOM = (
+    "StatelessRandomGetKeyCounter",
+    "StatelessRandomUniformV2",
+    "StatelessRandomUniformFullIntV2",
+    "StatelessRandomUniformIntV2",
+    "StatelessRandomNormalV2",
+    "StatelessTruncatedNormalV2",
+    "StatelessRandomGammaV3",
+    "StatelessRandomBinomial",
+    "StatelessRandomPoisson",
+    "StatelessMultinomial",
+    "StatelessShuffle",
+)
 _CONVERTERS = {
-    "StatelessRandomGetKeyCounter": _draw_task_by_task,
-    "StatelessRandomUniformV2": _draw_task_by_task,
+    **dict.fromkeys(_RANDOM, _draw_task_by_task),
     "XlaDynamicUpdateSlice": _update_slices_of_all_tasks,
 }
 

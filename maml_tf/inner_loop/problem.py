@@ -1,16 +1,16 @@
 """The inner problem of a batch of tasks: its objective, its steps and their loop."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
+from maml_tf.inner_loop.functional_model import FunctionalModel, Tensors
 from maml_tf.inner_loop.tasks import over_tasks
+from maml_tf.inner_loop.update_rules import UpdateRule
 
-if TYPE_CHECKING:
-    from maml_tf.inner_loop.loop import InnerLoop
-
-Tensors = list[tf.Tensor]
+Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class Step(NamedTuple):
@@ -26,59 +26,69 @@ class InnerProblem(NamedTuple):
     """Pure functions of one task's weights, and the loop over steps of all tasks.
 
     Attributes:
-        loop: the base learner, the inner loss and the update rule.
+        functional: the base learner as a function of its weights.
+        loss: from targets and predictions to a scalar or one value per example.
+        rule: the update rule.
         constants: values of all variables that are not fast.
         elements: `targets` `[tasks, support, ...]` and, with dropout, `seed` `[tasks]`.
         steps: how many updates.
         training: whether layers run in training mode.
+        batch_size: how many examples of the support set a step sees at most, or None.
         proximal: weight of half the squared distance to `elements["anchor"]`, which
             the objective then has beside the loss.
         every_step: the weights after each step are asked for, not those after the last.
     """
 
-    loop: "InnerLoop"
+    functional: FunctionalModel
+    loss: Loss
+    rule: UpdateRule
     constants: Tensors
     elements: dict[str, Any]
     steps: int
     training: bool
+    batch_size: int | None = None
     proximal: float = 0.0
     every_step: bool = False
 
     def init(self, fast: Tensors) -> Any:
         """The rule's state before the first step, `[tasks, ...]`."""
-        mapping = list(zip(self.loop.constant_variables, self.constants, strict=True))
+        mapping = list(
+            zip(self.functional.constant_variables, self.constants, strict=True)
+        )
 
-        def task(weights):
+        def task(weights: Tensors) -> Any:
             with keras.StatelessScope(state_mapping=mapping):
-                return tf.nest.map_structure(tf.identity, self.loop.rule.init(weights))
+                return tf.nest.map_structure(tf.identity, self.rule.init(weights))
 
         return self.map(task, fast)
 
     def map(self, function: Any, elements: Any) -> Any:
         """Maps over the task axis."""
-        return over_tasks(function, elements, vectorized=self.loop.vectorized)
+        return over_tasks(function, elements, vectorized=self.functional.vectorized)
 
-    def objective(self, weights: Tensors, shared: Tensors, element: Any, step: Any):
+    def objective(
+        self, weights: Tensors, shared: Tensors, element: Any, step: Any
+    ) -> tf.Tensor:
         """The scalar that the steps of one task go down on."""
         seed = element.get("seed")
         if seed is not None:
             seed = seed + 1 + tf.cast(step, seed.dtype)
         inputs, targets = element["inputs"], element["targets"]
-        if self.loop.batch_size is not None:
+        if self.batch_size is not None:
             examples = tf.shape(tf.nest.flatten(targets)[0])[0]
-            rows = batch_rows(examples, self.loop.batch_size, step)
+            rows = batch_rows(examples, self.batch_size, step)
             inputs, targets = tf.nest.map_structure(
                 lambda t: tf.gather(t, rows), (inputs, targets)
             )
-        predictions, _ = self.loop.run(
-            self.loop.split.rest,
+        predictions, _ = self.functional.run(
+            self.functional.split.rest,
             weights,
-            self.loop.replace_shared(self.constants, shared),
+            self.functional.replace_shared(self.constants, shared),
             inputs,
             training=self.training,
             seed=seed,
         )
-        loss = tf.reduce_mean(self.loop.loss(targets, predictions))
+        loss = tf.reduce_mean(self.loss(targets, predictions))
         if self.proximal:
             for weight, anchor in zip(weights, element["anchor"], strict=True):
                 distance = tf.reduce_sum(tf.square(weight - anchor))
@@ -97,12 +107,19 @@ class InnerProblem(NamedTuple):
 
     def update(self, before: Step, shared: Tensors, step: Any) -> tuple[Tensors, Any]:
         """The weights and the state of one task after the rule's step."""
-        values = self.loop.replace_shared(self.constants, shared)
-        mapping = list(zip(self.loop.constant_variables, values, strict=True))
+        values = self.functional.replace_shared(self.constants, shared)
+        mapping = list(zip(self.functional.constant_variables, values, strict=True))
         with keras.StatelessScope(state_mapping=mapping):
-            return self.loop.rule.update(
+            weights, state = self.rule.update(
                 before.state, before.weights, before.gradients, step, loss=before.loss
             )
+        # What has been frozen since the rule was made keeps its value.
+        fast = self.functional.fast_variables
+        kept = [
+            new if variable.trainable else old
+            for variable, old, new in zip(fast, before.weights, weights, strict=True)
+        ]
+        return kept, state
 
     def step(
         self, weights: Tensors, state: Any, shared: Tensors, element: Any, step: Any
@@ -121,7 +138,7 @@ class InnerProblem(NamedTuple):
         the argument.
         """
 
-        def task(element):
+        def task(element: Any) -> Any:
             own = element.get("shared", shared)
             new, new_state, before = self.step(
                 element["fast"], element["state"], own, element, step

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import keras
 
+from maml_tf.base_learners.contracts import TextBaseLearner, TextEncoding
 from maml_tf.inner_loop.exact_moments import exact_moments
 
 Part = Callable[[Any, bool], Any]
@@ -22,14 +23,12 @@ class Split(NamedTuple):
     Attributes:
         shared: from inputs and `training` to a nest of features `[examples, ...]`.
         rest: from features and `training` to predictions.
-        shared_variables: the variables that `shared` reads.
         rest_variables: the variables that `rest` reads.
         shares: False where `shared` gives the inputs back and `rest` is the model.
     """
 
     shared: Part
     rest: Part
-    shared_variables: list[keras.Variable]
     rest_variables: list[keras.Variable]
     shares: bool = True
 
@@ -50,18 +49,17 @@ def split_model(model: keras.Model, fast_variables: list[keras.Variable]) -> Spl
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="a"),
     ...                           keras.layers.Dense(2, name="b")])
     >>> split = split_model(model, model.layers[1].trainable_variables)
-    >>> [tuple(variable.shape) for variable in split.shared_variables]
-    [(2, 3), (3,)]
+    >>> [tuple(variable.shape) for variable in split.rest_variables]
+    [(3, 2), (2,)]
     """
     fast = {id(v) for v in fast_variables}
-    encoder = getattr(model, "encoder", None)
-    if all(hasattr(model, name) for name in ("encode", "classify")) and encoder:
+    if isinstance(model, TextBaseLearner):
+        encoder = model.encoder
         head_is_fast = _is_fast(model.head, fast)
         if not _is_fast(encoder, fast) and head_is_fast:
             return Split(
                 lambda inputs, training: model.encode(inputs, training=training),
                 lambda features, training: model.classify(features, training=training),
-                encoder.variables,
                 model.head.variables,
             )
         inner = _split_encoder(encoder, fast)
@@ -79,7 +77,6 @@ def split_model(model: keras.Model, fast_variables: list[keras.Variable]) -> Spl
     return Split(
         lambda inputs, training: inputs,
         lambda inputs, training: call_model(model, inputs, training),
-        [],
         list(model.variables),
         shares=False,
     )
@@ -103,20 +100,20 @@ def _is_fast(operation: Any, fast: set[int]) -> bool:
 
 def _split_encoder(encoder: Any, fast: set[int]) -> Split | None:
     """A text encoder: its backbone is a graph, and pooling has no weights."""
-    backbone = getattr(encoder, "backbone", None)
-    if backbone is None or not hasattr(encoder, "pool"):
+    if not isinstance(encoder, TextEncoding):
         return None
+    backbone = encoder.backbone
     inner = _split_graph(backbone, fast)
     if inner is None:
         return None
 
-    def shared(inputs, training):
+    def shared(inputs: Any, training: bool) -> Any:
         features = inner.shared(
             {name: inputs[name] for name in backbone.input}, training
         )
         return {"backbone": features, "padding_mask": inputs["padding_mask"]}
 
-    def rest(features, training):
+    def rest(features: Any, training: bool) -> Any:
         outputs = inner.rest(features["backbone"], training)
         return encoder.pool(outputs, features["padding_mask"])
 
@@ -157,13 +154,13 @@ def _split_graph(model: Any, fast: set[int]) -> Split | None:
     border = {id(t): t for t in needed if id(t) not in late}
     places = {key: str(index) for index, key in enumerate(border)}
 
-    def shared(inputs, training):
+    def shared(inputs: Any, training: bool) -> Any:
         given = keras.tree.flatten(graph._standardize_inputs(inputs))
         known = {id(t): value for t, value in zip(graph.inputs, given, strict=True)}
         _run(shared_nodes, known, training)
         return {places[key]: known[key] for key in border}
 
-    def rest(features, training):
+    def rest(features: Any, training: bool) -> Any:
         known = {key: features[place] for key, place in places.items()}
         _run(rest_nodes, known, training)
         outputs = keras.tree.map_structure(
@@ -172,7 +169,7 @@ def _split_graph(model: Any, fast: set[int]) -> Split | None:
         single = isinstance(outputs, (list, tuple)) and len(outputs) == 1
         return outputs[0] if single else outputs
 
-    return Split(shared, rest, _variables(shared_nodes), _variables(rest_nodes))
+    return Split(shared, rest, _variables(rest_nodes))
 
 
 def _run(nodes: Iterable[Any], known: dict[int, Any], training: bool) -> None:

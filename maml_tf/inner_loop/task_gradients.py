@@ -33,8 +33,8 @@ def finite_tasks(tensors: list[tf.Tensor]) -> tf.Tensor:
     return finite
 
 
-def mask_tasks(finite: tf.Tensor, tensors: Any, value: float = 0.0) -> Any:
-    """Puts `value` in place of the floating entries of tasks that are not finite.
+def mask_tasks(finite: tf.Tensor, tensors: Any) -> Any:
+    """Puts zero in place of the floating entries of tasks that are not finite.
 
     Example:
 
@@ -43,14 +43,38 @@ def mask_tasks(finite: tf.Tensor, tensors: Any, value: float = 0.0) -> Any:
            [0.]], dtype=float32)
     """
 
-    def mask(tensor):
+    def mask(tensor: Any) -> Any:
         tensor = tf.convert_to_tensor(tensor)
         if not tensor.dtype.is_floating:
             return tensor
         kept = tf.reshape(finite, [-1] + [1] * (tensor.shape.rank - 1))
-        return tf.where(kept, tensor, tf.constant(value, tensor.dtype))
+        return tf.where(kept, tensor, tf.zeros([], tensor.dtype))
 
     return tf.nest.map_structure(mask, tensors)
+
+
+def break_tasks(finite: tf.Tensor, tensors: Any) -> Any:
+    """Makes every floating entry of tasks that are not finite NaN.
+
+    The NaN is computed, and only where a task is broken: a constant one would trip
+    `tf.debugging.enable_check_numerics` in every run.
+
+    Example:
+
+    >>> break_tasks(tf.constant([True, False]), tf.constant([[1.0], [2.0]])).numpy()
+    array([[ 1.],
+           [nan]], dtype=float32)
+    """
+
+    def broken(tensor: Any) -> tf.Tensor:
+        tensor = tf.convert_to_tensor(tensor)
+        if not tensor.dtype.is_floating:
+            return tensor
+        flags = tf.reshape(finite, [-1] + [1] * (tensor.shape.rank - 1))
+        # The logarithm of 1, which is 0, or of -1.
+        return tensor + tf.math.log(2 * tf.cast(flags, tensor.dtype) - 1)
+
+    return tf.nest.map_structure(broken, tensors)
 
 
 def sum_over_tasks(finite: tf.Tensor, tensors: Any) -> Any:
@@ -77,12 +101,12 @@ def differentiate_per_task(run: Run, stacked: Any, shared: Any) -> Any:
     structure: list[Any] = []
 
     @tf.custom_gradient
-    def call(*flat):
+    def call(*flat: Any) -> Any:
         given = tf.nest.pack_sequence_as(arguments, flat)
         outputs, finite, backward = run(given["stacked"], given["shared"])
         structure.append(outputs)
 
-        def gradient(*upstream, variables=None):
+        def gradient(*upstream: Any, variables: Any = None) -> Any:
             gradients = backward(mask_tasks(finite, list(upstream)))
             wanted = {
                 "stacked": mask_tasks(finite, gradients[0]),
@@ -94,7 +118,7 @@ def differentiate_per_task(run: Run, stacked: Any, shared: Any) -> Any:
             ]
             return result if variables is None else (result, [None] * len(variables))
 
-        return mask_tasks(finite, tf.nest.flatten(outputs), float("nan")), gradient
+        return break_tasks(finite, tf.nest.flatten(outputs)), gradient
 
     flat = call(*tf.nest.flatten(arguments))
     flat = flat if isinstance(flat, (list, tuple)) else [flat]

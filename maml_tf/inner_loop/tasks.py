@@ -1,7 +1,7 @@
 """Running one function on every task of a batch of tasks."""
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import tensorflow as tf
@@ -9,7 +9,12 @@ import tensorflow as tf
 # Has no public name; the tests of the compiled meta-step guard this import.
 from tensorflow.python.ops.parallel_for import control_flow_ops
 
-from maml_tf.inner_loop import missing_converters  # noqa: F401  registers them
+from maml_tf.inner_loop import (  # noqa: F401  each registers its own
+    convolution_converters,
+    missing_converters,
+)
+from maml_tf.inner_loop.one_by_one import kept_log, warn_of_one_by_one
+from maml_tf.inner_loop.shared_patch import shared_patch
 
 
 def over_tasks(
@@ -23,8 +28,9 @@ def over_tasks(
     Args:
         function: from a nest of tensors without the task axis to a nest of tensors.
         elements: a nest of tensors `[tasks, ...]`.
-        vectorized: all tasks at once (`tf.vectorized_map`, never falling back to a
-            loop in silence); otherwise one after the other.
+        vectorized: all tasks at once (`tf.vectorized_map`), or one after the other
+            where TensorFlow cannot, with a warning that names what it cannot do;
+            False for one after the other at once.
 
     Returns:
         The nest `function` returns, each tensor with a leading task axis.
@@ -40,8 +46,25 @@ def over_tasks(
         single = tf.nest.map_structure(lambda t: t[0], elements)
         return tf.nest.map_structure(lambda t: t[tf.newaxis], function(single))
     if vectorized:
-        with _in_the_same_graph():
-            return tf.vectorized_map(function, elements, fallback_to_while_loop=False)
+        with kept_log() as log:
+            try:
+                with _in_the_same_graph():
+                    return tf.vectorized_map(
+                        function, elements, fallback_to_while_loop=False
+                    )
+            except Exception as error:
+                # What TensorFlow cannot map comes as any of a dozen exceptions.
+                failure = error
+        # An error of the function's own comes again here, without the mapping.
+        result = _one_after_the_other(function, elements, tasks)
+        warn_of_one_by_one(failure, log)
+        return result
+    return _one_after_the_other(function, elements, tasks)
+
+
+def _one_after_the_other(
+    function: Callable[[Any], Any], elements: Any, tasks: int | None
+) -> Any:
     if tasks is None:
         return _map_unknown_number(function, elements)
     results = [
@@ -51,20 +74,18 @@ def over_tasks(
     return tf.nest.map_structure(lambda *values: tf.stack(values), *results)
 
 
-@contextlib.contextmanager
-def _in_the_same_graph() -> Iterator[None]:
+def _in_the_same_graph() -> AbstractContextManager[None]:
     """Keeps `tf.vectorized_map` from putting its work into a function of its own.
 
     It does so under XLA. A gradient through such a function wants the shapes that the
     function computed, XLA then takes all that goes into it for compile-time constants,
     and the step is compiled anew for every batch of tasks.
     """
-    original = control_flow_ops._is_under_xla_context
-    control_flow_ops._is_under_xla_context = lambda: False
-    try:
-        yield
-    finally:
-        control_flow_ops._is_under_xla_context = original
+    return shared_patch(control_flow_ops, "_is_under_xla_context", _never)
+
+
+def _never() -> bool:
+    return False
 
 
 def number_of_tasks(tensor: tf.Tensor) -> int | tf.Tensor:
@@ -81,7 +102,7 @@ def repeat_for_tasks(tensors: Any, tasks: int | tf.Tensor) -> Any:
     TensorShape([3, 2])
     """
 
-    def repeat(tensor):
+    def repeat(tensor: Any) -> Any:
         tensor = tf.convert_to_tensor(tensor)
         return tf.broadcast_to(
             tensor[tf.newaxis], tf.concat([[tasks], tf.shape(tensor)], 0)

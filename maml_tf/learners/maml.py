@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from maml_tf.arguments import positive, whole
 from maml_tf.base_learners.contracts import TextBaseLearner
 from maml_tf.inner_loop import (
     ClipByGlobalNorm,
@@ -17,7 +18,6 @@ from maml_tf.inner_loop import (
 from maml_tf.inner_loop.loop import is_seed
 from maml_tf.inner_loop.meta_gradients import MetaGradient, get_meta_gradient
 from maml_tf.inner_loop.task_gradients import finite_tasks, sum_over_tasks
-from maml_tf.inner_loop.update_rules import positive, whole
 from maml_tf.learners.episode_checks import check_support
 from maml_tf.learners.inner_losses import make_inner_loss
 from maml_tf.learners.meta_learner import MetaLearner

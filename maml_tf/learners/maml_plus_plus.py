@@ -5,8 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from maml_tf.arguments import whole
 from maml_tf.inner_loop import InnerLoop, PerLayerPerStepRates
-from maml_tf.inner_loop.update_rules import whole
 from maml_tf.learners.episode_checks import check_structure
 from maml_tf.learners.maml import MAML
 from maml_tf.learners.meta_learner import MetaGradients

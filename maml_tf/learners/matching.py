@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from maml_tf.inner_loop.update_rules import positive, whole
+from maml_tf.arguments import positive, whole
 from maml_tf.learners.embedding_learner import EmbeddingLearner
 
 LEAST = 1e-9

@@ -5,9 +5,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from maml_tf.arguments import whole
 from maml_tf.inner_loop import Adam
 from maml_tf.inner_loop.task_gradients import mask_tasks
-from maml_tf.inner_loop.update_rules import whole
 from maml_tf.learners.maml import MAML
 from maml_tf.learners.meta_learner import MetaStep
 

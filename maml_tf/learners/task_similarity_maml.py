@@ -6,10 +6,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from maml_tf.arguments import positive, whole
 from maml_tf.base_learners import BaseLearnerError
 from maml_tf.base_learners.contracts import TextBaseLearner
 from maml_tf.inner_loop import over_tasks
-from maml_tf.inner_loop.update_rules import positive, whole
 from maml_tf.inner_loop.update_rules.per_task_rates import PerTaskRates
 from maml_tf.learners.maml import MAML
 from maml_tf.learners.prototypical import class_means

@@ -1,12 +1,18 @@
 """Second derivatives of normalisations against finite differences in float64."""
 
+import concurrent.futures
+import threading
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import make_episodes
+from tensorflow.python.ops import nn_impl
 
 from maml_tf.base_learners import BatchStatisticsNormalization
-from maml_tf.inner_loop.exact_moments import exact_moments
+from maml_tf.inner_loop.exact_moments import exact_moments, moments
+from maml_tf.inner_loop.tasks import repeat_for_tasks
 from maml_tf.learners import MAML
 
 
@@ -46,7 +52,9 @@ def slopes(layer, call):
 
 def inside_the_loop(model, x, training):
     loop = MAML(model).inner_loop
-    return loop.predict_task(loop.initial(), loop.constants(), x, training=training)[0]
+    tasks = repeat_for_tasks(loop.initial(), 1)
+    outputs, _ = loop.predict(tasks, loop.constants(), x[tf.newaxis], training=training)
+    return outputs[0]
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -69,3 +77,60 @@ def test_values_are_those_of_tensorflow(keepdims):
         given = tf.nn.moments(x, [0, 2], keepdims=keepdims)
     for one, other in zip(given, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+def test_two_threads_have_them_at_once_and_nothing_stays_behind():
+    """The first to come leaves first, and the second still has exact moments then."""
+    both_in, first_out = threading.Barrier(2), threading.Event()
+    seen = []
+
+    def first():
+        with exact_moments():
+            both_in.wait(10)
+            seen.append(nn_impl.moments is moments)
+        first_out.set()
+
+    def second():
+        with exact_moments():
+            both_in.wait(10)
+            first_out.wait(10)
+            seen.append(nn_impl.moments is moments)
+
+    threads = [threading.Thread(target=run) for run in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [True, True]
+    assert nn_impl.moments is not moments
+
+
+def test_meta_gradients_of_two_threads_are_those_of_one():
+    """Traced at once, each thread's second derivatives are right."""
+    x, y = make_episodes(tasks=2, ways=2, dim=4)
+
+    def meta_gradient(index):
+        base = keras.Sequential(
+            [
+                keras.Input((4,)),
+                keras.layers.Dense(4),
+                keras.layers.LayerNormalization(),
+                keras.layers.Dense(
+                    2, kernel_initializer=keras.initializers.Constant(index + 0.5)
+                ),
+            ]
+        )
+        base.set_weights(
+            [w + 0.01 * np.arange(w.size).reshape(w.shape) for w in base.get_weights()]
+        )
+        learner = MAML(base, inner_steps=2, inner_learning_rate=0.5)
+        learner.compile("sgd")
+        learner.train_on_batch(x, y)
+        return [w.copy() for w in base.get_weights()]
+
+    alone = [meta_gradient(index) for index in range(2)]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(meta_gradient, range(2)))
+    for one, other in zip(alone, together, strict=True):
+        for expected, found in zip(one, other, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from conftest import make_episodes
 
 from maml_tf.inner_loop import Adam
+from maml_tf.inner_loop.tasks import repeat_for_tasks
 from maml_tf.learners import MAML, PrototypicalNetwork, Reptile
 
 
@@ -174,8 +175,11 @@ def test_frozen_weights_are_neither_copied_nor_moved():
     base = keras.Sequential([keras.Input((4,)), frozen, keras.layers.Dense(2)])
     learner = MAML(base, inner_steps=1)
     loop = learner.inner_loop
-    _, assigned = loop.predict_task(
-        loop.initial(), loop.constants(), tf.ones((2, 4)), training=True
+    _, assigned = loop.predict(
+        repeat_for_tasks(loop.initial(), 1),
+        loop.constants(),
+        tf.ones((1, 2, 4)),
+        training=True,
     )
     assert assigned == {}
     before = frozen.get_weights()

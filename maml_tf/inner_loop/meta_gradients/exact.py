@@ -1,5 +1,7 @@
 """The exact meta-gradient, by the way that is faster for the number of steps."""
 
+from typing import Any
+
 import keras
 
 from maml_tf.inner_loop.meta_gradients.exact_recursive import ExactRecursive
@@ -30,7 +32,7 @@ class Exact(MetaGradient):
         self.unrolled_steps = unrolled_steps
         self.unrolled_tensors = unrolled_tensors
 
-    def run(self, problem, stacked, shared):
+    def run(self, problem: Any, stacked: dict[str, Any], shared: Any) -> Any:
         tensors = problem.steps * len(stacked["fast"])
         few = problem.steps <= 1 or (
             problem.steps <= self.unrolled_steps and tensors <= self.unrolled_tensors

@@ -1,12 +1,14 @@
 """The exact meta-gradient by recursion: memory and tracing do not grow with steps."""
 
+from typing import Any
+
 import keras
 
-from maml_tf.inner_loop.meta_gradients.recursive import Recursive
+from maml_tf.inner_loop.meta_gradients.by_recursion import ByRecursion
 
 
 @keras.saving.register_keras_serializable(package="maml_tf")
-class ExactRecursive(Recursive):
+class ExactRecursive(ByRecursion):
     """A loop forward that keeps the fast weights, a loop back that redoes each step.
 
     One step's activations are alive at a time, and the base learner is traced once in
@@ -16,7 +18,7 @@ class ExactRecursive(Recursive):
     Kemaev et al. 2025, arXiv 2505.00793).
 
     Args:
-        checkpoint: see `Recursive`.
+        checkpoint: see `ByRecursion`.
 
     Example:
 
@@ -25,7 +27,9 @@ class ExactRecursive(Recursive):
     >>> maml = MAML(base, inner_steps=50, meta_gradient=ExactRecursive(checkpoint=True))
     """
 
-    def redo(self, problem, kept, read, step):
+    def redo(
+        self, problem: Any, kept: dict[str, Any], read: dict[str, Any], step: Any
+    ) -> Any:
         support = {**kept, "inputs": read["inputs"]}
         weights, state, _ = problem.step(
             read["fast"], read["state"], read["shared"], support, step

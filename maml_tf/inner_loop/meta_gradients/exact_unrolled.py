@@ -1,14 +1,12 @@
 """The exact meta-gradient by nested tapes over steps traced one by one."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
-from maml_tf.inner_loop.meta_gradients.meta_gradient import (
-    MetaGradient,
-    gradients_like,
-    vector_jacobian_product,
-    watched,
-)
+from maml_tf.inner_loop.meta_gradients.meta_gradient import MetaGradient
+from maml_tf.inner_loop.tape import gradients_like, vector_jacobian_product, watched
 from maml_tf.inner_loop.task_gradients import sum_over_tasks
 from maml_tf.inner_loop.tasks import number_of_tasks, repeat_for_tasks
 
@@ -22,7 +20,7 @@ class ExactUnrolled(MetaGradient):
     for few steps.
     """
 
-    def run(self, problem, stacked, shared):
+    def run(self, problem: Any, stacked: dict[str, Any], shared: Any) -> Any:
         tasks = number_of_tasks(stacked["fast"][0])
         with tf.GradientTape(persistent=True) as tape:
             # Shared weights get a task axis too: their gradient can leave a task out.
@@ -40,7 +38,7 @@ class ExactUnrolled(MetaGradient):
             if problem.every_step:
                 weights = [tf.stack(t, axis=1) for t in zip(*each, strict=True)]
 
-        def backward(upstream):
+        def backward(upstream: Any) -> Any:
             found = vector_jacobian_product(tape, weights, upstream, read)
             by_stacked = {k: gradients_like(v, found[k]) for k, v in stacked.items()}
             return by_stacked, sum_over_tasks(finite, found["shared"])

@@ -5,17 +5,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from maml_tf.inner_loop.meta_gradients.meta_gradient import (
-    MetaGradient,
-    Tensors,
-    gradients_like,
-    vector_jacobian_product,
-    watched,
-)
-from maml_tf.inner_loop.meta_gradients.recursion import ONE_AT_A_TIME, Recursion
+from maml_tf.arguments import positive, whole
+from maml_tf.inner_loop.functional_model import Tensors
+from maml_tf.inner_loop.meta_gradients.meta_gradient import MetaGradient
+from maml_tf.inner_loop.meta_gradients.step_loops import ONE_AT_A_TIME, StepLoops
 from maml_tf.inner_loop.sums import sums_in_pairs
+from maml_tf.inner_loop.tape import gradients_like, vector_jacobian_product, watched
 from maml_tf.inner_loop.task_gradients import mask_tasks, sum_over_tasks
-from maml_tf.inner_loop.update_rules import positive, whole
 
 
 @keras.saving.register_keras_serializable(package="maml_tf")
@@ -62,24 +58,24 @@ class Implicit(MetaGradient):
             raise ValueError(f"damping must be zero or more, not {damping!r}.")
         self.damping = float(damping)
 
-    def prepare(self, problem, stacked):
+    def prepare(self, problem: Any, stacked: dict[str, Any]) -> Any:
         elements = {**problem.elements, "anchor": list(stacked["fast"])}
         return problem._replace(elements=elements, proximal=self.proximal)
 
-    def run(self, problem, stacked, shared):
+    def run(self, problem: Any, stacked: dict[str, Any], shared: Tensors) -> Any:
         if problem.every_step:
             raise ValueError(
                 "The implicit meta-gradient holds where the inner loop ends, not after "
                 "every step; give another meta_gradient, or multi_step_loss=False."
             )
-        recursion = Recursion(problem, stacked, shared)
+        loops = StepLoops(problem, stacked, shared)
         plain = problem._replace(proximal=0.0)
-        weights, _, finite, _ = recursion.forward(stacked, recursion.whole)
+        weights, _, finite, _ = loops.forward(stacked, loops.whole)
 
         def products(vectors: Tensors, names: tuple[str, ...]) -> dict[str, Tensors]:
             """Second derivatives of the loss, by the weights along `vectors` first."""
 
-            def task(element):
+            def task(element: Any) -> Any:
                 with tf.GradientTape() as tape:
                     read = {
                         "fast": watched(tape, element["fast"]),
@@ -100,16 +96,16 @@ class Implicit(MetaGradient):
                 task,
                 {
                     **problem.elements,
-                    **recursion.fixed,
+                    **loops.fixed,
                     "fast": mask_tasks(finite, weights),
                     "vectors": vectors,
                 },
             )
 
-        def backward(upstream):
+        def backward(upstream: Tensors) -> Any:
             shift = self.proximal + self.damping
 
-            def matrix(vectors):
+            def matrix(vectors: Tensors) -> Any:
                 curved = products(vectors, ("fast",))["fast"]
                 shifted = [h + shift * v for h, v in zip(curved, vectors, strict=True)]
                 return mask_tasks(finite, shifted)
@@ -153,20 +149,20 @@ def conjugate_gradient(matrix: Any, right: Tensors, steps: int) -> Tensors:
            [2.5]], dtype=float32)
     """
 
-    def dot(left, right):
+    def dot(left: Any, right: Any) -> Any:
         terms = [
             tf.reduce_sum(a * b, axis=list(range(1, a.shape.rank)))
             for a, b in zip(left, right, strict=True)
         ]
         return sum(terms[1:], terms[0])
 
-    def add(vectors, factor, others):
+    def add(vectors: Tensors, factor: Any, others: Any) -> Any:
         return [
             v + tf.reshape(factor, [-1] + [1] * (v.shape.rank - 1)) * o
             for v, o in zip(vectors, others, strict=True)
         ]
 
-    def body(step, solution, residual, direction, size):
+    def body(step: Any, solution: Any, residual: Any, direction: Any, size: Any) -> Any:
         with sums_in_pairs():
             product = matrix(direction)
         curvature = dot(direction, product)

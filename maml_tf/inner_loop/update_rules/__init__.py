@@ -14,7 +14,7 @@ from maml_tf.inner_loop.update_rules.momentum import Momentum
 from maml_tf.inner_loop.update_rules.per_layer_per_step_rates import (
     PerLayerPerStepRates,
 )
-from maml_tf.inner_loop.update_rules.update_rule import UpdateRule, positive, whole
+from maml_tf.inner_loop.update_rules.update_rule import UpdateRule
 from maml_tf.inner_loop.update_rules.weight_decay import WeightDecay
 
 __all__ = [
@@ -27,6 +27,4 @@ __all__ = [
     "PerLayerPerStepRates",
     "UpdateRule",
     "WeightDecay",
-    "positive",
-    "whole",
 ]

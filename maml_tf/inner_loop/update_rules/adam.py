@@ -5,7 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from maml_tf.inner_loop.update_rules.update_rule import UpdateRule, fraction, positive
+from maml_tf.arguments import fraction, positive
+from maml_tf.inner_loop.update_rules.update_rule import UpdateRule
 
 
 @keras.saving.register_keras_serializable(package="maml_tf")
@@ -49,10 +50,12 @@ class Adam(UpdateRule):
         self.beta_2 = fraction("beta_2", beta_2)
         self.epsilon = positive("epsilon", epsilon)
 
-    def init(self, weights):
+    def init(self, weights: Any) -> Any:
         return [tf.zeros_like(w) for w in weights], [tf.zeros_like(w) for w in weights]
 
-    def update(self, state, weights, gradients, step, loss=None):
+    def update(
+        self, state: Any, weights: Any, gradients: Any, step: Any, loss: Any = None
+    ) -> Any:
         first, second = state
         first = [
             self.beta_1 * m + (1 - self.beta_1) * g

@@ -5,7 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from maml_tf.inner_loop.update_rules.update_rule import UpdateRule, positive
+from maml_tf.arguments import positive
+from maml_tf.inner_loop.update_rules.update_rule import UpdateRule
 from maml_tf.inner_loop.update_rules.wrapper import WrappedRule
 
 
@@ -30,7 +31,9 @@ class ClipByGlobalNorm(WrappedRule):
         super().__init__(rule, **kwargs)
         self.norm = positive("norm", norm)
 
-    def update(self, state, weights, gradients, step, loss=None):
+    def update(
+        self, state: Any, weights: Any, gradients: Any, step: Any, loss: Any = None
+    ) -> Any:
         squares = sum(tf.reduce_sum(tf.square(g)) for g in gradients)
         # max(norm, clip) needs no division by zero and has a finite second derivative.
         scale = tf.math.rsqrt(tf.maximum(squares / self.norm**2, 1))

@@ -4,11 +4,8 @@ from typing import Any
 
 import keras
 
-from maml_tf.inner_loop.update_rules.update_rule import (
-    UpdateRule,
-    in_precision_of,
-    positive,
-)
+from maml_tf.arguments import positive
+from maml_tf.inner_loop.update_rules.update_rule import UpdateRule, in_precision_of
 
 
 @keras.saving.register_keras_serializable(package="maml_tf")
@@ -51,10 +48,12 @@ class GradientDescent(UpdateRule):
             ]
         self.built = True
 
-    def learned_rates(self):
+    def learned_rates(self) -> Any:
         return self.rates
 
-    def update(self, state, weights, gradients, step, loss=None):
+    def update(
+        self, state: Any, weights: Any, gradients: Any, step: Any, loss: Any = None
+    ) -> Any:
         rates = self.rates or [self.learning_rate] * len(weights)
         new = [
             w - in_precision_of(w, rate) * g

@@ -6,7 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from maml_tf.inner_loop.update_rules.update_rule import UpdateRule, positive, whole
+from maml_tf.arguments import positive, whole
+from maml_tf.inner_loop.update_rules.update_rule import UpdateRule
 
 FEATURES = 4
 
@@ -84,8 +85,8 @@ class LearnedOptimizer(UpdateRule):
         )
         self.built = True
 
-    def init(self, weights):
-        def state(weight):
+    def init(self, weights: Any) -> Any:
+        def state(weight: Any) -> Any:
             count = math.prod(weight.shape)
             hidden = tf.zeros((count, self.units), weight.dtype)
             # Gates that have not been open yet are counted as at their start.
@@ -95,7 +96,9 @@ class LearnedOptimizer(UpdateRule):
 
         return [state(weight) for weight in weights]
 
-    def update(self, state, weights, gradients, step, loss=None):
+    def update(
+        self, state: Any, weights: Any, gradients: Any, step: Any, loss: Any = None
+    ) -> Any:
         if loss is None:
             raise ValueError("LearnedOptimizer reads the inner loss; pass loss=….")
         steps = [
@@ -104,7 +107,7 @@ class LearnedOptimizer(UpdateRule):
         ]
         return [weight for weight, _ in steps], [after for _, after in steps]
 
-    def _update_one(self, state, weight, gradient, loss):
+    def _update_one(self, state: Any, weight: Any, gradient: Any, loss: Any) -> Any:
         hidden, cell, gates = state
         dtype = weight.dtype
         flat, slope = tf.reshape(weight, (-1, 1)), tf.reshape(gradient, (-1, 1))

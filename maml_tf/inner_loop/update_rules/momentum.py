@@ -5,7 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from maml_tf.inner_loop.update_rules.update_rule import UpdateRule, fraction, positive
+from maml_tf.arguments import fraction, positive
+from maml_tf.inner_loop.update_rules.update_rule import UpdateRule
 
 
 @keras.saving.register_keras_serializable(package="maml_tf")
@@ -36,10 +37,12 @@ class Momentum(UpdateRule):
         self.learning_rate = positive("learning_rate", learning_rate)
         self.momentum = fraction("momentum", momentum)
 
-    def init(self, weights):
+    def init(self, weights: Any) -> Any:
         return [tf.zeros_like(w) for w in weights]
 
-    def update(self, state, weights, gradients, step, loss=None):
+    def update(
+        self, state: Any, weights: Any, gradients: Any, step: Any, loss: Any = None
+    ) -> Any:
         velocity = [
             self.momentum * v + g for v, g in zip(state, gradients, strict=True)
         ]

@@ -5,12 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from maml_tf.inner_loop.update_rules.update_rule import (
-    UpdateRule,
-    in_precision_of,
-    positive,
-    whole,
-)
+from maml_tf.arguments import positive, whole
+from maml_tf.inner_loop.update_rules.update_rule import UpdateRule, in_precision_of
 
 
 @keras.saving.register_keras_serializable(package="maml_tf")
@@ -62,10 +58,12 @@ class PerLayerPerStepRates(UpdateRule):
         ]
         self.built = True
 
-    def learned_rates(self):
+    def learned_rates(self) -> Any:
         return self.rates
 
-    def update(self, state, weights, gradients, step, loss=None):
+    def update(
+        self, state: Any, weights: Any, gradients: Any, step: Any, loss: Any = None
+    ) -> Any:
         # A product with a one-hot row, because the gradient of a lookup is sparse.
         row = tf.one_hot(tf.minimum(step, self.steps - 1), self.steps, dtype=tf.float32)
         new = []

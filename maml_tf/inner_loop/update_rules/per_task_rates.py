@@ -1,5 +1,7 @@
 """Gradient descent at rates that each task brings along."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from maml_tf.inner_loop.update_rules.update_rule import UpdateRule
@@ -20,7 +22,9 @@ class PerTaskRates(UpdateRule):
     array([0.], dtype=float32)
     """
 
-    def update(self, state, weights, gradients, step, loss=None):
+    def update(
+        self, state: Any, weights: Any, gradients: Any, step: Any, loss: Any = None
+    ) -> Any:
         half = len(weights) // 2
         moved = [
             w - tf.exp(rate) * g

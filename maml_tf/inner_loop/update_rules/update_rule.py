@@ -65,29 +65,6 @@ class UpdateRule(keras.layers.Layer):
         raise NotImplementedError
 
 
-def positive(name: str, value: float) -> float:
-    """The value as a float, or a ValueError that names the argument."""
-    if not 0 < float(value) < float("inf"):
-        raise ValueError(f"{name} must be a positive number, not {value!r}.")
-    return float(value)
-
-
-def whole(name: str, value: float, least: int = 1) -> int:
-    """The value as an int, or a ValueError that names the argument."""
-    if int(value) != value or value < least:
-        raise ValueError(
-            f"{name} must be {least}, {least + 1}, {least + 2}, …, not {value!r}."
-        )
-    return int(value)
-
-
-def fraction(name: str, value: float) -> float:
-    """The value as a float in [0, 1), or a ValueError that names the argument."""
-    if not 0 <= float(value) < 1:
-        raise ValueError(f"{name} must be at least 0 and below 1, not {value!r}.")
-    return float(value)
-
-
 def in_precision_of(tensor: tf.Tensor, value: float | keras.Variable) -> tf.Tensor:
     """The number in the tensor's precision, never rounded to float32 first."""
     if isinstance(value, keras.Variable):

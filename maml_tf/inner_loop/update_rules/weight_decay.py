@@ -4,7 +4,8 @@ from typing import Any
 
 import keras
 
-from maml_tf.inner_loop.update_rules.update_rule import UpdateRule, fraction
+from maml_tf.arguments import fraction
+from maml_tf.inner_loop.update_rules.update_rule import UpdateRule
 from maml_tf.inner_loop.update_rules.wrapper import WrappedRule
 
 
@@ -33,7 +34,9 @@ class WeightDecay(WrappedRule):
         super().__init__(rule, **kwargs)
         self.decay = fraction("decay", decay)
 
-    def update(self, state, weights, gradients, step, loss=None):
+    def update(
+        self, state: Any, weights: Any, gradients: Any, step: Any, loss: Any = None
+    ) -> Any:
         new, state = self.rule.update(state, weights, gradients, step, loss=loss)
         shrunk = [n - self.decay * w for n, w in zip(new, weights, strict=True)]
         return shrunk, state

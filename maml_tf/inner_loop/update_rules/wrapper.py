@@ -22,10 +22,10 @@ class WrappedRule(UpdateRule):
         self.rule.build_for(fast_variables)
         self.built = True
 
-    def learned_rates(self):
+    def learned_rates(self) -> Any:
         return self.rule.learned_rates()
 
-    def init(self, weights):
+    def init(self, weights: Any) -> Any:
         return self.rule.init(weights)
 
     def get_config(self) -> dict[str, Any]:

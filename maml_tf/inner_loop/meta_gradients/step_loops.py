@@ -1,19 +1,16 @@
 """The loop over the inner steps and the loop back over them, each traced once."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import tensorflow as tf
 
-from maml_tf.inner_loop.meta_gradients.meta_gradient import (
-    Tensors,
-    floating,
-    gradients_like,
-)
+from maml_tf.inner_loop.functional_model import Tensors
 from maml_tf.inner_loop.problem import InnerProblem, Step
 from maml_tf.inner_loop.sums import sums_in_pairs
+from maml_tf.inner_loop.tape import floating, gradients_like
 from maml_tf.inner_loop.task_gradients import mask_tasks, sum_over_tasks
 
-Index = int | tf.Tensor
+Index: TypeAlias = int | tf.Tensor
 
 # Every step needs the one before it: more at once would only hold more memory.
 ONE_AT_A_TIME = {"parallel_iterations": 1}
@@ -34,7 +31,7 @@ class History:
             for t in tf.nest.flatten(example)
         ]
 
-    def write(self, arrays: list[tf.TensorArray], index: Index, values: Any):
+    def write(self, arrays: list[tf.TensorArray], index: Index, values: Any) -> Any:
         """The arrays, which a loop carries, with one more nest in them."""
         flat = tf.nest.flatten(values)
         return [a.write(index, value) for a, value in zip(arrays, flat, strict=True)]
@@ -65,7 +62,7 @@ class Span(NamedTuple):
     most: int
 
 
-class Recursion:
+class StepLoops:
     """Steps of all tasks, taken forward and back in a `tf.while_loop` each.
 
     Args:
@@ -91,7 +88,7 @@ class Recursion:
 
     def forward(
         self, start: dict[str, Any], span: Span, record: Any = None
-    ) -> tuple[Tensors, Any, tf.Tensor, History | None]:
+    ) -> tuple[Tensors, Any, tf.Tensor, History]:
         """Takes the steps of a span.
 
         Args:
@@ -101,34 +98,39 @@ class Recursion:
 
         Returns:
             Weights and state behind the span, which tasks had finite losses in it, and
-            what was kept, counted from the span's first step.
+            what was kept, counted from the span's first step; empty without `record`.
         """
         weights, state = list(start["fast"]), start["state"]
-        history = None
-        if record is not None:
-            losses = tf.cast(self.flags(), weights[0].dtype)
-            history = History(record(Step(weights, state, weights, losses)), span.most)
+        losses = tf.cast(self.flags(), weights[0].dtype)
+        first = Step(weights, state, weights, losses)
+        history = History(record(first) if record else [], span.most)
 
-        def body(step, weights, state, finite, arrays):
+        def body(
+            step: Any, weights: Tensors, state: Any, finite: tf.Tensor, arrays: Any
+        ) -> Any:
             with sums_in_pairs():
                 new, new_state, before = self.problem.step_all(
                     weights, state, self.fixed, self.shared, step
                 )
-            if history is not None:
+            if record:
                 arrays = history.write(arrays, step - span.first, record(before))
             finite = finite & tf.math.is_finite(before.loss)
             return step + 1, new, new_state, finite, arrays
 
-        arrays = history.arrays if history else []
         _, weights, state, finite, arrays = tf.while_loop(
             lambda step, *_: step < span.last,
             body,
-            (tf.convert_to_tensor(span.first), weights, state, self.flags(), arrays),
+            (
+                tf.convert_to_tensor(span.first),
+                weights,
+                state,
+                self.flags(),
+                history.arrays,
+            ),
             maximum_iterations=span.most,
             **ONE_AT_A_TIME,
         )
-        if history:
-            history.arrays = arrays
+        history.arrays = arrays
         return weights, state, finite, history
 
     def backward(
@@ -156,7 +158,7 @@ class Recursion:
             The gradients before the span; `inputs` and `shared` have been added to.
         """
 
-        def body(step, carried):
+        def body(step: Any, carried: Any) -> Any:
             kept = history.read(step - span.first)
             with sums_in_pairs():
                 found = step_back(kept, step, carried["fast"], carried["state"])
@@ -197,7 +199,7 @@ class Recursion:
 
 
 def last_and_earlier(upstream: Tensors) -> tuple[Tensors, History]:
-    """Gradients by the weights after each step, as `Recursion.backward` takes them.
+    """Gradients by the weights after each step, as `StepLoops.backward` takes them.
 
     Args:
         upstream: tensors `[tasks, steps, ...]`.

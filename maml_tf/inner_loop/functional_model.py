@@ -1,0 +1,206 @@
+"""A Keras model as a pure function of its weights, for one task and for a batch."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from maml_tf.inner_loop.exact_moments import exact_moments
+from maml_tf.inner_loop.shared_layers import Part, split_model
+from maml_tf.inner_loop.tape import gradients_like, vector_jacobian_product, watched
+from maml_tf.inner_loop.task_gradients import (
+    differentiate_per_task,
+    finite_tasks,
+    mask_tasks,
+    sum_over_tasks,
+)
+from maml_tf.inner_loop.tasks import number_of_tasks, over_tasks, repeat_for_tasks
+
+Tensors = list[tf.Tensor]
+Assigned = dict[int, tf.Tensor]
+
+
+class FunctionalModel:
+    """A base learner that reads tensors in the place of its variables.
+
+    No variable is ever assigned: the variables' values are read once, before tasks are
+    mapped, and every run of the base learner sees tensors in their place. `constants`
+    below is the list of those values, in the order of `constant_variables`. Layers
+    before the first fast weight run once a task and not once a step.
+
+    Args:
+        model: a built Keras model.
+        fast_variables: the trainable variables that the inner steps change.
+        more_variables: further variables that the steps read, those of an update rule.
+        vectorized: run all tasks at once, or one after the other.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    >>> functional = FunctionalModel(model, model.trainable_variables)
+    >>> fast = repeat_for_tasks(functional.initial(), 4)
+    >>> inputs = tf.ones((4, 5, 2))
+    >>> functional.predict(fast, functional.constants(), inputs)[0].shape
+    TensorShape([4, 5, 3])
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        fast_variables: list[keras.Variable],
+        more_variables: list[keras.Variable] | None = None,
+        *,
+        vectorized: bool = True,
+    ) -> None:
+        self.model = model
+        self.fast_variables = fast_variables
+        self.vectorized = vectorized
+        self.split = split_model(model, fast_variables)
+        more = more_variables or []
+        fast = {id(v) for v in fast_variables}
+        self.constant_variables = [
+            v for v in [*model.variables, *more] if id(v) not in fast
+        ]
+        late = {id(v) for v in [*self.split.rest_variables, *more]}
+        # The constants that the steps differentiate by. Layers that the steps do not
+        # run get their gradient through the features.
+        self.shared_places = [
+            place
+            for place, v in enumerate(self.constant_variables)
+            if v.trainable and id(v) in late
+        ]
+
+    def initial(self) -> Tensors:
+        """The values that the fast variables start from, without a task axis."""
+        return [tf.convert_to_tensor(v.value) for v in self.fast_variables]
+
+    def constants(self) -> Tensors:
+        """The values of every other variable, read outside the mapped functions."""
+        return [tf.convert_to_tensor(v.value) for v in self.constant_variables]
+
+    def run(
+        self,
+        part: Part,
+        fast: Tensors | None,
+        constants: Tensors,
+        inputs: Any,
+        *,
+        training: bool = False,
+        seed: tf.Tensor | None = None,
+    ) -> tuple[Any, Assigned]:
+        """Runs a part of the model for one task.
+
+        Returns:
+            Its outputs, and the constants that it assigned: place to new value.
+        """
+        values = [
+            value + tf.cast(seed, value.dtype)
+            if seed is not None and is_seed(variable)
+            else value
+            for variable, value in zip(self.constant_variables, constants, strict=True)
+        ]
+        mapping = list(zip(self.constant_variables, values, strict=True))
+        if fast is not None:
+            mapping += zip(self.fast_variables, fast, strict=True)
+        with exact_moments(), keras.StatelessScope(state_mapping=mapping) as scope:
+            before = [scope.get_current_value(v) for v in self.constant_variables]
+            outputs = part(inputs, training)
+        after = [scope.get_current_value(v) for v in self.constant_variables]
+        return outputs, {
+            place: tf.identity(new)
+            for place, (old, new) in enumerate(zip(before, after, strict=True))
+            if new is not old and new.dtype.is_floating
+        }
+
+    def features(
+        self, constants: Tensors, inputs: Any, *, training: bool = False
+    ) -> tuple[Any, Assigned]:
+        """What the layers before the first fast weight give; they run once a task.
+
+        Args:
+            constants: see `constants()`.
+            inputs: a nest of tensors `[tasks, examples, ...]`.
+            training: whether layers run in training mode.
+
+        Returns:
+            A nest of tensors `[tasks, examples, ...]`, the inputs themselves where
+            nothing is shared, and the assigned constants `[tasks, ...]` by place.
+        """
+        if not self.split.shares:
+            return inputs, {}
+
+        def task(element: Any) -> tuple[Any, Assigned]:
+            outputs, assigned = self.run(
+                self.split.shared, None, constants, element, training=training
+            )
+            # A map cannot stack a tensor that it only passes through.
+            return tf.nest.map_structure(tf.identity, outputs), assigned
+
+        return over_tasks(task, inputs, vectorized=self.vectorized)
+
+    def predict(
+        self,
+        fast: Tensors,
+        constants: Tensors,
+        inputs: Any,
+        seeds: tf.Tensor | None = None,
+        *,
+        training: bool = False,
+    ) -> tuple[Any, Assigned]:
+        """Predictions under each task's weights; see `InnerLoop.predict`."""
+        features, assigned = self.features(constants, inputs, training=training)
+        shared = [constants[place] for place in self.shared_places]
+
+        def forward(stacked: Any, shared: Tensors) -> tuple[Any, Assigned]:
+            def task(element: Any) -> tuple[Any, Assigned]:
+                values = self.replace_shared(constants, element.get("shared", shared))
+                return self.run(
+                    self.split.rest,
+                    element["fast"],
+                    values,
+                    element["features"],
+                    training=training,
+                    seed=element.get("seed"),
+                )
+
+            elements = dict(stacked) if seeds is None else {**stacked, "seed": seeds}
+            return over_tasks(task, elements, vectorized=self.vectorized)
+
+        stacked = {"fast": fast, "features": features}
+        if not training:
+            return forward(stacked, shared)[0], {}
+
+        def run(stacked: Any, shared: Tensors) -> Any:
+            tasks = number_of_tasks(stacked["fast"][0])
+            finite = finite_tasks(stacked["fast"])
+            # Broken weights would break the tape too, zero times NaN being NaN.
+            safe = {**stacked, "fast": mask_tasks(finite, stacked["fast"])}
+            leaves = {**safe, "shared": repeat_for_tasks(shared, tasks)}
+            with tf.GradientTape(persistent=True) as tape:
+                read = watched(tape, leaves)
+                outputs = forward(read, shared)
+            finite = finite & finite_tasks(tf.nest.flatten(outputs[0]))
+
+            def backward(upstream: Tensors) -> tuple[Any, Tensors]:
+                found = vector_jacobian_product(tape, outputs, upstream, read)
+                by_stacked = {
+                    k: gradients_like(v, found[k]) for k, v in stacked.items()
+                }
+                return by_stacked, sum_over_tasks(finite, found["shared"])
+
+            return outputs, finite, backward
+
+        predictions, more = differentiate_per_task(run, stacked, shared)
+        return predictions, {**assigned, **more}
+
+    def replace_shared(self, constants: Tensors, shared: Tensors) -> Tensors:
+        """The constants with other values at `shared_places`."""
+        values = list(constants)
+        for place, value in zip(self.shared_places, shared, strict=True):
+            values[place] = value
+        return values
+
+
+def is_seed(variable: keras.Variable) -> bool:
+    """Whether the variable is the state of a Keras seed generator."""
+    return variable.name == "seed_generator_state"

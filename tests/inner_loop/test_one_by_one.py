@@ -1,0 +1,122 @@
+"""Layers that TensorFlow cannot map: task after task, said once, the same numbers."""
+
+import logging
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from maml_tf import MAML
+from maml_tf.inner_loop import over_tasks
+from maml_tf.inner_loop.one_by_one import TasksOneByOne
+
+
+def recurrent(vectorized, seed=0):
+    keras.utils.set_random_seed(seed)
+    base = keras.Sequential(
+        [
+            keras.Input((3, 2)),
+            keras.layers.LSTM(2, name="memory"),
+            keras.layers.Dense(2),
+        ]
+    )
+    learner = MAML(base, inner_steps=1, inner_learning_rate=0.5, vectorized=vectorized)
+    learner.compile("sgd")
+    return learner
+
+
+def episodes():
+    rows = np.random.default_rng(0).normal(size=(2, 2, 3, 2)).astype("float32")
+    x = {
+        "support_inputs": rows,
+        "support_targets": np.array([[0, 1]] * 2),
+        "query_inputs": rows,
+    }
+    return x, np.array([[0, 1]] * 2)
+
+
+def test_a_recurrent_layer_is_named_and_trained_as_one_by_one(caplog):
+    x, y = episodes()
+    asked, said = recurrent(True), recurrent(False)
+    with caplog.at_level(logging.ERROR, "tensorflow"):
+        with pytest.warns(TasksOneByOne, match=r"memory.*one after another"):
+            asked.train_on_batch(x, y)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", TasksOneByOne)
+            said.train_on_batch(x, y)
+    assert not [r for r in caplog.records if r.name == "tensorflow"]
+    for one, other in zip(asked.get_weights(), said.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+def test_an_error_of_the_functions_own_is_not_hidden():
+    def fail(row):
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        over_tasks(fail, tf.ones((2, 3)))
+
+
+@pytest.mark.parametrize("layer", ["GaussianNoise", "GaussianDropout", "Dropout"])
+@pytest.mark.filterwarnings("error::maml_tf.inner_loop.one_by_one.TasksOneByOne")
+def test_noise_is_drawn_for_all_tasks_at_once(layer):
+    base = keras.Sequential(
+        [
+            keras.Input((2,)),
+            getattr(keras.layers, layer)(0.5, seed=1),
+            keras.layers.Dense(2),
+        ]
+    )
+    learner = MAML(base, inner_steps=1)
+    rows = tf.constant(np.ones((2, 1, 2), "float32"))
+    loop = learner.inner_loop
+    fast = [tf.stack([w, w]) for w in loop.initial()]
+    drawn, _ = loop.predict(
+        fast, loop.constants(), rows, training=True, seeds=tf.constant([0, 1000])
+    )
+    assert np.abs(drawn[0] - drawn[1]).max() > 0, "two tasks drew the same noise"
+
+
+def test_numeric_checks_find_nothing_in_a_healthy_run():
+    x, y = episodes()
+    tf.debugging.enable_check_numerics()
+    try:
+        base = keras.Sequential(
+            [keras.Input((3, 2)), keras.layers.Flatten(), keras.layers.Dense(2)]
+        )
+        learner = MAML(base, inner_steps=2)
+        learner.train_on_batch(x, y)
+        learner.adapt(x["support_inputs"], x["support_targets"])
+    finally:
+        tf.debugging.disable_check_numerics()
+
+
+def test_a_layer_frozen_later_keeps_its_weights_until_it_is_free_again():
+    base = keras.Sequential(
+        [
+            keras.Input((2,)),
+            keras.layers.Dense(3, name="body"),
+            keras.layers.Dense(2, name="top"),
+        ]
+    )
+    learner = MAML(base, inner_steps=2, inner_learning_rate=1.0)
+    support, targets = np.eye(2, dtype="float32")[None], np.array([[0, 1]])
+
+    def moved():
+        fast = learner.adapt(support, targets)
+        start = {v.path: v.numpy() for v in base.variables}
+        return {
+            key[4:].split("/")[-2]
+            for key, value in fast.items()
+            if np.abs(value[0] - start[key[4:]]).max() > 0
+        }
+
+    assert moved() == {"body", "top"}
+    base.get_layer("body").trainable = False
+    learner.compile("sgd")
+    assert moved() == {"top"}
+    base.get_layer("body").trainable = True
+    learner.compile("sgd")
+    assert moved() == {"body", "top"}
