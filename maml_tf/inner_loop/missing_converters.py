@@ -25,7 +25,7 @@ def _draw_task_by_task(pfor_input: Any) -> Any:
     names = [argument.name for argument in operation.op_def.input_arg]
     given = [pfor_input.input(place) for place in range(pfor_input.num_inputs)]
 
-    def task(own):
+    def task(own: Any) -> Any:
         own = iter(own)
         inputs = [next(own) if stacked else value for value, stacked, _ in given]
         keywords = dict(zip(names, inputs, strict=True))

@@ -84,7 +84,7 @@ class ProtoMAML(MAML):
         width = self._head.bias.shape[0]
 
         def task(element: dict[str, Any]) -> list[tf.Tensor]:
-            features, _ = loop.run(
+            features, _ = loop.functional.run(
                 self._features, fast, constants, element["inputs"], training=training
             )
             features = tf.cast(features, fast[kernel].dtype)
@@ -98,7 +98,7 @@ class ProtoMAML(MAML):
             return start
 
         elements = {"inputs": support_inputs, "targets": support_targets}
-        return over_tasks(task, elements, vectorized=loop.vectorized), True
+        return over_tasks(task, elements, vectorized=loop.functional.vectorized), True
 
     def _features(self, inputs: Any, training: bool) -> tf.Tensor:
         """What the head is given, `[examples, dim]`, in any kind of model."""

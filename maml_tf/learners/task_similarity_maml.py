@@ -192,7 +192,9 @@ class TaskSimilarityMAML(MAML):
 
         inputs = tf.nest.map_structure(tf.convert_to_tensor, support_inputs)
         elements = {"inputs": inputs, "targets": targets}
-        return over_tasks(task, elements, vectorized=self.inner_loop.vectorized)
+        return over_tasks(
+            task, elements, vectorized=self.inner_loop.functional.vectorized
+        )
 
     def similarities(
         self, support_inputs: Any, support_targets: Any, training: bool = False

@@ -24,7 +24,7 @@ def episodes():
 
 
 def reader(vectorized):
-    """A base learner of strings, which TensorFlow does not cut for all tasks at once."""
+    """A base learner of strings, which TensorFlow cannot cut for all at once."""
     keras.utils.set_random_seed(0)
     cut = keras.layers.TextVectorization(output_sequence_length=3, name="cutting")
     cut.adapt(["open gate", "shut door"])
