@@ -21,7 +21,8 @@ class Bot:
     for each, from one. What answers is the graph that `maml-tf export` writes.
 
     Args:
-        model: what learns: None for the meta-trained default, a learner of
+        model: what learns: None for the meta-trained default, which takes the name of
+            an intent for one more example where it reads like words; a learner of
             `maml_tf.learners` over texts, the folder of an export, or a `Client` of a
             server.
 
@@ -164,11 +165,11 @@ def _client_of(model: Any) -> Client:
 def _default_client() -> Client:
     from maml_tf.default_learner import default_learner
 
-    return _client_in_process(default_learner())
+    return _client_in_process(default_learner(), class_names=True)
 
 
 @lru_cache(maxsize=4)
-def _client_in_process(learner: Any) -> Client:
+def _client_in_process(learner: Any, class_names: bool = False) -> Client:
     from maml_tf.learners import MetaLearner
     from maml_tf.serving.learner_transport import LearnerTransport
     from maml_tf.serving.request_checks import Limits
@@ -179,7 +180,8 @@ def _client_in_process(learner: Any) -> Client:
             f"object of type {type(learner).__name__}."
         )
     limits = Limits(examples=1_000_000)
-    return Client(LearnerTransport(learner, limits=limits), timeout=SECONDS)
+    transport = LearnerTransport(learner, limits=limits, class_names=class_names)
+    return Client(transport, timeout=SECONDS)
 
 
 def _listed(values: Any, name: str) -> list[Any]:

@@ -48,6 +48,7 @@ def export_learner(
     scope_threshold: float | None = None,
     calibration: Calibration | None = None,
     precision: str = "float32",
+    class_names: bool = False,
     card: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes the next version of a learner that adapts inside the graph.
@@ -61,7 +62,7 @@ def export_learner(
         folder: `NAME`; the version goes to `NAME/VERSION`, the next free number.
         limits: the largest request that is worked on. By default 1,000 examples, or 40
             for each class where the learner tells a fixed number of classes apart.
-        scope_threshold, calibration: see `ServedLearner`.
+        scope_threshold, calibration, class_names: see `ServedLearner`.
         precision: `"float32"`, `"bfloat16"` or `"int8"`; see `in_precision`.
         card: more entries for the model card, such as what it was trained on.
 
@@ -85,7 +86,11 @@ def export_learner(
         )
     learner = in_precision(learner, precision)
     served = ServedLearner(
-        learner, limits or _limits_for(learner), scope_threshold, calibration
+        learner,
+        limits or _limits_for(learner),
+        scope_threshold,
+        calibration,
+        class_names,
     )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ class LearnerTransport:
 
     Args:
         learner: a built learner over texts.
-        limits, calibration: see `ServedLearner`.
+        limits, calibration, class_names: see `ServedLearner`.
 
     Example:
 
@@ -38,8 +38,14 @@ class LearnerTransport:
         *,
         limits: "Limits | None" = None,
         calibration: Calibration | None = None,
+        class_names: bool = False,
     ) -> None:
-        self.served = ServedLearner(learner, limits=limits, calibration=calibration)
+        self.served = ServedLearner(
+            learner,
+            limits=limits,
+            calibration=calibration,
+            class_names=class_names,
+        )
 
     def call(self, signature: str, inputs: "Arrays", timeout: float) -> "Arrays":
         """The outputs of a signature; see `Transport`."""

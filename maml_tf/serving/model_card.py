@@ -27,6 +27,7 @@ def describe(learner: MetaLearner, served: ServedLearner) -> dict[str, Any]:
         "limits": vars(served.limits),
         "scope_threshold": served.scope_threshold,
         "calibration": served.calibration and vars(served.calibration),
+        "class_names_are_examples": served.class_names,
         "versions": {name: _version(name) for name in PACKAGES},
         "exported": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from maml_tf.evaluation.calibration import Calibration
 from maml_tf.learners import MetaLearner
+from maml_tf.serving.class_names import with_names
 from maml_tf.serving.request_checks import (
     Faults,
     Limits,
@@ -38,6 +39,8 @@ class ServedLearner:
         scope_threshold: between 0, all is in scope, and 1, only certainty is. None
             goes by the calibration, or by 0.5 where there is none.
         calibration: fitted on validation tasks; see `calibrate_learner`.
+        class_names: whether the name of a class, where it reads like words, is one
+            more example of it; see `with_names`.
 
     Example:
 
@@ -56,8 +59,10 @@ class ServedLearner:
         limits: Limits | None = None,
         scope_threshold: float | None = None,
         calibration: Calibration | None = None,
+        class_names: bool = False,
     ) -> None:
         self.learner = learner
+        self.class_names = class_names
         self.limits = limits or Limits()
         if scope_threshold is None and calibration is None:
             scope_threshold = DEFAULT_SCOPE_THRESHOLD
@@ -186,6 +191,8 @@ class ServedLearner:
         self._check_support(faults, texts, labels)
         texts, labels = faults.guard((texts, labels))
         names, numbers = tf.unique(labels)
+        if self.class_names:
+            texts, numbers = with_names(texts, numbers, names)
         tokens = self._one_task(self._tokens(texts))
         fast = dict(self.learner.adapt(tokens, numbers[tf.newaxis]))
         self.layout = StateLayout(fast, self._fingerprint)

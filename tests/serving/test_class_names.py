@@ -1,10 +1,14 @@
 """Names of classes: read as words in Python and in a graph alike."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
+from maml_tf import PrototypicalNetwork
+from maml_tf.base_learners import create_text_encoder
 from maml_tf.episodes.class_names import name_as_words, reads_like_words
 from maml_tf.serving.class_names import are_words, with_names, words_of
+from maml_tf.serving.signatures import ServedLearner
 
 NAMES = {
     "card_arrival": "card arrival",
@@ -60,3 +64,45 @@ def test_names_that_read_the_same_tell_nothing():
 def test_an_intent_that_is_taught_by_its_name_is_taught_by_its_words():
     texts, _ = added(["lost_card", "y"], [0, 1], ["lost_card", "bye_bye"])
     assert texts == [b"lost card", b"y", b"lost card", b"bye bye"]
+
+
+@pytest.fixture(scope="module")
+def served():
+    encoder = create_text_encoder(num_layers=1, hidden_dim=8, normalize=True, seed=0)
+    network = PrototypicalNetwork(encoder, scale=10.0)
+    return [ServedLearner(network, class_names=named) for named in (False, True)]
+
+
+def probabilities(served, texts, labels, query="where has my card got to"):
+    answer = served.classify(*map(tf.constant, (texts, labels, [query])))
+    return answer["probabilities"].numpy()
+
+
+def test_the_exported_graph_takes_a_name_for_an_example(served):
+    plain, named = served
+    texts, labels = ["my card", "so long"], ["card_arrival", "intent_2"]
+    told = ([*texts, "card arrival"], [*labels, "card_arrival"])
+    np.testing.assert_allclose(
+        probabilities(named, texts, labels), probabilities(plain, *told), atol=1e-6
+    )
+    assert (
+        np.abs(
+            probabilities(named, texts, labels) - probabilities(plain, texts, labels)
+        ).max()
+        > 1e-4
+    )
+
+
+def test_names_that_are_no_words_change_nothing(served):
+    plain, named = served
+    request = (["my card", "so long"], ["intent_17", "A"])
+    np.testing.assert_array_equal(
+        probabilities(named, *request), probabilities(plain, *request)
+    )
+
+
+def test_an_intent_is_taught_by_its_name_alone(served):
+    plain, named = served
+    by_name = probabilities(named, ["card_arrival", "bye"], ["card_arrival", "leave"])
+    told = ["card arrival", "bye", "leave"], ["card_arrival", "leave", "leave"]
+    np.testing.assert_allclose(by_name, probabilities(plain, *told), atol=1e-6)
