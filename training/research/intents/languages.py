@@ -24,6 +24,7 @@ from maml_tf.evaluation import mean_with_interval
 from maml_tf.evaluation.features import Embedder
 from maml_tf.evaluation.vector_episodes import vector_episode_accuracies
 from training.common.files import write_aside
+from training.common.flag_types import define_count, define_path
 from training.common.rotation import RotationSettings
 from training.common.running import run_script
 from training.common.tables import markdown_table, percent
@@ -42,10 +43,10 @@ flags.DEFINE_string(
     "A multilingual preset, as training.train takes it; by default an encoder from "
     "scratch that spells.",
 )
-flags.DEFINE_integer("steps", 300, "Meta-steps of each model.", lower_bound=1)
-flags.DEFINE_integer("episodes", 300, "Test tasks a language.", lower_bound=2)
-flags.DEFINE_string("results", "results/languages.json", "The JSON file to write.")
-flags.DEFINE_string("work_dir", "runs/languages", "Checkpoints.")
+define_count("steps", 300, "Meta-steps of each model.", least=1)
+define_count("episodes", 300, "Test tasks a language.", least=2)
+define_path("results", "results/languages.json", "The JSON file to write.")
+define_path("work_dir", "runs/languages", "Checkpoints.")
 LENGTH = 48
 SPELLER = "scratch:num_layers=2,hidden_dim=64,num_heads=2,intermediate_dim=128"
 FROM_SCRATCH, FROM_PRESET = 1e-3, 5e-5

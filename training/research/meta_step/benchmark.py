@@ -23,6 +23,7 @@ from typing import Any
 from absl import app, flags
 
 from training.common.files import read_json, write_aside
+from training.common.flag_types import define_count, define_path
 from training.common.result_rows import ResultRows
 from training.common.running import run_script
 from training.common.tables import replace_between_marks
@@ -42,15 +43,15 @@ FLAGS = flags.FLAGS
 RESULTS, TOY_RESULTS = "results/benchmark.json", "results/benchmark_toy.json"
 flags.DEFINE_list("workloads", list(WORKLOADS), f"Some of {', '.join(WORKLOADS)}.")
 flags.DEFINE_list("contenders", list(CONTENDERS), f"Some of {', '.join(CONTENDERS)}.")
-flags.DEFINE_integer("repeats", 5, "Rounds; their median is reported.", lower_bound=1)
-flags.DEFINE_string(
+define_count("repeats", 5, "Rounds; their median is reported.", least=1)
+define_path(
     "results",
     None,
     f"The file of rows; {RESULTS} if left out, and {TOY_RESULTS} with --toy.",
 )
 flags.DEFINE_bool("toy", False, "Toy sizes, to try the command.")
 flags.DEFINE_bool("table", False, "Print the rows of --results and measure nothing.")
-flags.DEFINE_string(
+define_path(
     "document",
     None,
     "With --table: a Markdown file; what is between its lines <!-- benchmark summary "
@@ -65,7 +66,7 @@ flags.DEFINE_float(
     "A contender that takes more seconds to build, trace, compile and run its first "
     "three meta-steps stops.",
 )
-flags.DEFINE_string(
+define_path(
     "dump_stablehlo",
     None,
     "A folder: write our compiled meta-step of each workload as StableHLO there, with "

