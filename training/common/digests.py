@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from training.common.run import weights_digest
+from .run import weights_digest
 
 
 def arrays_digest(nest: Any) -> str:

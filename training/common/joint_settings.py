@@ -24,16 +24,16 @@ class JointTrainingSettings:
         seed: fixes the tasks.
     """
 
-    steps: int = 200
+    steps: int = 80
     patience: int = 4
-    validate_every: int = 25
+    validate_every: int = 20
     validation_episodes: int = 300
     ways: int = 24
     examples: int = 4
-    learning_rate: float = 1e-4
+    learning_rate: float = 4e-5
     scale: float = 10.0
     mixed_share: float = 0.25
-    confusable_share: float = 0.5
+    confusable_share: float = 0.75
     name_share: float = 0.0
     averaging: float = 0.9
     seed: int = 0
