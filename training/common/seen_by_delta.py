@@ -56,6 +56,22 @@ def unseen_by_delta(judged: Judged, delta: Delta | None, *, policy: str) -> Judg
     return Judged(_without(judged.corpus, seen), judged.seen)
 
 
+def tell_of_seen(test: Corpus, delta: Delta | None) -> bool:
+    """Says before the training that its test classes will not be judged on.
+
+    Returns:
+        Whether the delta has seen them.
+    """
+    if delta is None or not (overlap := seen_by(delta, test)).is_leak:
+        return False
+    print(
+        f"{overlap} of the delta {delta.card.get('name', '')!r}, so training.evaluate "
+        "will refuse to judge on it; to be judged, train from --pretrained=base.",
+        flush=True,
+    )
+    return True
+
+
 def _without(corpus: Corpus, seen: tuple[str, ...]) -> Corpus:
     left = [name for name in corpus.classes if name not in seen]
     if not left:

@@ -17,6 +17,7 @@ from .finished import INITIAL, finish
 from .learner_flags import make_learner
 from .loop import meta_train
 from .run import Run, weights_digest
+from .seen_by_delta import delta_of, tell_of_seen
 from .seen_classes import record_classes
 from .settings import FLAGS, shape_of_tasks
 from .task_data import TaskData
@@ -27,6 +28,7 @@ def train_learner(settings: TrainSettings, data: TaskData) -> None:
     """Trains, validates and calibrates the learner of the flags in --output_dir."""
     keras.utils.set_random_seed(FLAGS.seed)
     keras.config.set_dtype_policy(FLAGS.dtype_policy)
+    tell_of_seen(data.split.test, delta_of(FLAGS.base_learner, FLAGS.pretrained))
     learner = make_learner()
     try:
         learner.compile(

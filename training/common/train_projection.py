@@ -24,6 +24,7 @@ from .learner_flags import base_learner_options
 from .projection import first_of_each, keep_best_share, train_projection
 from .rotation import RotationSettings
 from .run import Run, weights_digest
+from .seen_by_delta import delta_of, tell_of_seen
 from .seen_classes import record_classes
 from .settings import FLAGS, shape_of_tasks
 from .task_data import TaskData
@@ -42,6 +43,7 @@ def train_projection_of_flags(settings: ProjectionSettings, data: TaskData) -> N
         learning_rate=settings.meta_learning_rate,
         seed=settings.seed,
     )
+    tell_of_seen(data.split.test, delta_of(FLAGS.base_learner, FLAGS.pretrained))
     options = base_learner_options()
     encoder: Any = create_text_encoder(FLAGS.base_learner, normalize=True, **options)
     content = {**data.digests(), "initial weights": weights_digest(encoder)}

@@ -7,7 +7,7 @@ from maml_tf.base_learners.delta import Delta
 from maml_tf.episodes import Corpus, CorpusError
 from maml_tf.evaluation.seen import class_digests, digests
 from training.common import seen_by_delta
-from training.common.seen_by_delta import delta_of, unseen_by_delta
+from training.common.seen_by_delta import delta_of, tell_of_seen, unseen_by_delta
 from training.common.seen_classes import Judged
 
 CORPUS = Corpus(
@@ -46,6 +46,14 @@ def test_what_was_seen_by_text_or_by_name(seen, known):
     everything = delta(CORPUS.texts, [])
     with pytest.raises(CorpusError, match="All 4 classes"):
         unseen_by_delta(judged, everything, policy="leave_out")
+
+
+def test_training_says_so_before_it_begins(capsys):
+    assert not tell_of_seen(CORPUS, None)
+    assert not tell_of_seen(CORPUS, delta(["somewhere else"], []))
+    assert capsys.readouterr().out == ""
+    assert tell_of_seen(CORPUS, delta(CORPUS.texts, []))
+    assert "train from --pretrained=base" in capsys.readouterr().out
 
 
 def test_which_delta_an_encoder_starts_from(tmp_path, monkeypatch):
