@@ -14,12 +14,30 @@ Every factor gets the full path of the kernel it adapts, so that paths are uniqu
 """
 
 import contextlib
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
 
 class _LowRank:
     """What dense and einsum layers with factors share."""
+
+    # Of the Keras layer that a subclass is.
+    _kernel: keras.Variable
+    _tracker: Any
+    bias: keras.Variable | None
+    activation: Callable[[Any], Any] | None
+    variable_dtype: str
+    add_weight: Callable[..., keras.Variable]
+
+    def _input_axes(self) -> int:
+        """How many axes of the kernel meet the inputs; they come first."""
+        raise NotImplementedError
+
+    def _product(self, inputs: Any) -> Any:
+        """The inputs times kernel and factors, without bias and activation."""
+        raise NotImplementedError
 
     def add_factors(
         self, rank: int, initializer: keras.initializers.Initializer
@@ -48,26 +66,26 @@ class _LowRank:
         self.lora_rank = self.lora_alpha = rank
 
     @property
-    def kernel(self):
+    def kernel(self) -> Any:
         """The kernel with the factors' product added to it."""
         product = keras.ops.tensordot(self.lora_kernel_a, self.lora_kernel_b, 1)
         return keras.ops.add(self._kernel, keras.ops.cast(product, self._kernel.dtype))
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         outputs = self._product(inputs)
         if self.bias is not None:
             outputs = keras.ops.add(outputs, self.bias)
         return outputs if self.activation is None else self.activation(outputs)
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         for index, variable in enumerate(self._own_variables()):
             store[str(index)] = variable
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         for index, variable in enumerate(self._own_variables()):
             variable.assign(store[str(index)])
 
-    def _own_variables(self):
+    def _own_variables(self) -> list[keras.Variable]:
         variables = [self._kernel, self.bias, self.lora_kernel_a, self.lora_kernel_b]
         return [variable for variable in variables if variable is not None]
 
@@ -79,7 +97,7 @@ class LowRankDense(_LowRank, keras.layers.Dense):
     def _input_axes(self) -> int:
         return 1
 
-    def _product(self, inputs):
+    def _product(self, inputs: Any) -> Any:
         low = keras.ops.matmul(inputs, self.lora_kernel_a)
         return keras.ops.add(
             keras.ops.matmul(inputs, self._kernel),
@@ -100,7 +118,7 @@ class LowRankEinsumDense(_LowRank, keras.layers.EinsumDense):
         _, kernel, outputs = self._letters()
         return sum(letter not in outputs for letter in kernel)
 
-    def _product(self, inputs):
+    def _product(self, inputs: Any) -> Any:
         letters, kernel, outputs = self._letters()
         summed, new = kernel[: self._input_axes()], kernel[self._input_axes() :]
         kept = "".join(letter for letter in letters if letter not in summed)
