@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from maml_tf.episodes.class_names import texts_of_names
 from maml_tf.serving import AdaptedState, Answers, Client, RequestError
 
 BATCH = 256  # texts asked at once
@@ -48,12 +49,19 @@ class Bot:
         self._state: AdaptedState | None = None
         vars(self).pop("client", None)
 
-    def fit(self, texts: Iterable[str], labels: Iterable[Hashable]) -> "Bot":
+    def fit(
+        self,
+        texts: Iterable[str],
+        labels: Iterable[Hashable],
+        named: Iterable[str] = (),
+    ) -> "Bot":
         """Forgets what it knew and learns these examples.
 
         Args:
             texts: example sentences.
             labels: the intent of each: strings, or numbers.
+            named: more intents, taught by their names alone, as "lost_card" can be. A
+                one-line description of an intent is a text like any other.
 
         Returns:
             The bot itself.
@@ -68,6 +76,12 @@ class Bot:
                 f"There are {len(texts)} texts and {len(labels)} labels; give one "
                 "label for each text."
             )
+        named = _listed(named, "named")
+        try:
+            texts += texts_of_names(named)
+        except ValueError as error:
+            raise RequestError(str(error)) from error
+        labels += named
         known = _by_name(labels)
         state = self.client.adapt(texts, [str(label) for label in labels])
         self._state, self._known = state, known

@@ -4,7 +4,8 @@
         --support=jsonl:bot.jsonl --queries=questions.txt --results=answers.json
 
 The support file holds a few sentences of each intent, in any form that --corpus of
-training.train reads. Queries are one sentence a line, or JSON lines with a "text".
+training.train reads; --named adds intents by name alone. Queries are one sentence a
+line, or JSON lines with a "text".
 """
 
 import json
@@ -14,6 +15,7 @@ import tensorflow as tf
 from absl import app, flags
 
 from maml_tf.episodes import CorpusError, read_corpus
+from maml_tf.episodes.class_names import texts_of_names
 from maml_tf.serving import load_signatures
 from maml_tf.serving.results import error_from
 from maml_tf.serving.saved_model import version_folder
@@ -31,6 +33,9 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string(
     "support", None, "Labelled sentences, say jsonl:FILE or csv:FILE.", required=True
+)
+flags.DEFINE_list(
+    "named", [], "More intents, taught by their names alone, as lost_card,stolen_card."
 )
 flags.DEFINE_string("queries", None, "A .txt or .jsonl file.", required=True)
 flags.DEFINE_string("results", None, "A JSON file to write instead of printing.")
@@ -65,12 +70,16 @@ def main(argv: list[str]) -> None:
     except FileNotFoundError as error:
         raise app.UsageError(str(error)) from error
     support = read_corpus(FLAGS.support, download=False)
+    try:
+        by_name = texts_of_names(FLAGS.named)
+    except ValueError as error:
+        raise app.UsageError(str(error)) from error
     queries = read_queries(Path(FLAGS.queries))
     classify = load_signatures(version)["serving_default"]
     try:
         answer = classify(
-            support_texts=tf.constant(support.texts),
-            support_labels=tf.constant(support.labels),
+            support_texts=tf.constant([*support.texts, *by_name]),
+            support_labels=tf.constant([*support.labels, *FLAGS.named]),
             query_texts=tf.constant(queries),
         )
     except tf.errors.InvalidArgumentError as error:

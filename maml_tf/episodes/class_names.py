@@ -7,6 +7,7 @@ read names alike; see `maml_tf.serving.class_names`.
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 # What says "this is a class" or counts it, and nothing of what is meant by it.
 NO_WORDS = (
@@ -59,3 +60,37 @@ def reads_like_words(words: str) -> bool:
     if any(not letter.isascii() for letter in rest):
         return True
     return re.search(A_WORD, rest, flags=re.ASCII) is not None
+
+
+def texts_of_names(names: Iterable[str]) -> list[str]:
+    """A text for each class that is taught by its name alone: the name in words.
+
+    Raises:
+        ValueError: a name holds no word, or two of them read the same.
+
+    Example:
+
+    >>> texts_of_names(["lost_card", "cardArrival"])
+    ['lost card', 'card arrival']
+    >>> texts_of_names(["intent_17"])
+    Traceback (most recent call last):
+    ...
+    ValueError: The name 'intent_17' holds no word to learn from; give an example or a
+    one-line description.
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        words = name_as_words(name)
+        if not reads_like_words(words):
+            raise ValueError(
+                f"The name {name!r} holds no word to learn from; give an example or a "
+                "one-line description."
+            )
+        if words in found:
+            raise ValueError(
+                f"The names {found[words]!r} and {name!r} both read {words!r}, so by "
+                "their names alone they cannot be told apart; give one of them an "
+                "example."
+            )
+        found[words] = name
+    return list(found)

@@ -6,7 +6,13 @@ import tensorflow as tf
 
 from maml_tf import PrototypicalNetwork
 from maml_tf.base_learners import create_text_encoder
-from maml_tf.episodes.class_names import name_as_words, reads_like_words
+from maml_tf.bot import Bot
+from maml_tf.episodes.class_names import (
+    name_as_words,
+    reads_like_words,
+    texts_of_names,
+)
+from maml_tf.serving import RequestError
 from maml_tf.serving.class_names import are_words, with_names, words_of
 from maml_tf.serving.signatures import ServedLearner
 
@@ -106,3 +112,24 @@ def test_an_intent_is_taught_by_its_name_alone(served):
     by_name = probabilities(named, ["card_arrival", "bye"], ["card_arrival", "leave"])
     told = ["card arrival", "bye", "leave"], ["card_arrival", "leave", "leave"]
     np.testing.assert_allclose(by_name, probabilities(plain, *told), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [*NO_WORDS])
+def test_a_name_that_is_no_word_teaches_nothing_alone(name):
+    with pytest.raises(ValueError, match="holds no word to learn from"):
+        texts_of_names(["lost_card", name])
+
+
+def test_names_that_read_the_same_are_refused():
+    with pytest.raises(ValueError, match="'lost_card' and 'LostCard' both read"):
+        texts_of_names(["lost_card", "arrival", "LostCard"])
+
+
+def test_a_bot_learns_intents_by_name_beside_taught_ones(served):
+    bot = Bot(served[0].learner)
+    bot.fit(["my card is gone"], ["lost"], named=["play_music", "buy a ticket"])
+    assert bot.classes_.tolist() == ["buy a ticket", "lost", "play_music"]
+    asked = ["play music", "my card is gone", "buy a ticket"]
+    assert bot.predict(asked).tolist() == ["play_music", "lost", "buy a ticket"]
+    with pytest.raises(RequestError, match="'A' holds no word"):
+        bot.fit(["hello"], ["greet"], named=["A"])
