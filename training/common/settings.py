@@ -89,12 +89,15 @@ def adopt_settings_of_run(folder: Path) -> dict[str, Any]:
     for name in TASK_FLAGS:
         if FLAGS[name].present or (foreign and name in CORPUS_FLAGS):
             continue
-        if config[name] is None and FLAGS[name].default is not None:
+        value = config[name]
+        if value is None and FLAGS[name].default is not None:
             raise RunError(f"{folder}/config.json has no value for {name}.")
         try:
-            setattr(FLAGS, name, config[name])
-        except flags.Error as error:
-            raise RunError(f"{folder}/config.json: {error}") from error
+            setattr(
+                FLAGS, name, value if value is None else FLAGS[name].parser.parse(value)
+            )
+        except (ValueError, TypeError, flags.Error) as error:
+            raise RunError(f"{folder}/config.json: {name}: {error}") from error
     return config
 
 
