@@ -18,6 +18,8 @@ from maml_tf.evaluation.calibration import (
 from maml_tf.evaluation.vector_episodes import cosine_logits, cosine_prototypes
 
 SCALE = 10.0
+# Validation bots that calibrate one bot.
+MOST_VALIDATION_BOTS = 20
 Measures = dict[str, float]
 
 
@@ -130,6 +132,43 @@ def bot_measures(bot: BotLogits, calibration: Calibration) -> Measures:
             probabilities, bot.labels
         ),
     }
+
+
+def bots_measures(
+    validation: BotTexts,
+    test: BotTexts,
+    shots: int,
+    draws: int,
+    *,
+    seed: int,
+    ways: int | None = None,
+) -> list[Measures]:
+    """What `draws` bots with other support sets are worth.
+
+    Args:
+        validation: texts of the bots that calibrate.
+        test: texts of the bots that are judged.
+        shots: examples of each intent.
+        draws: how many bots.
+        seed: fixes support sets and, with `ways`, the intents.
+        ways: intents of a bot, drawn anew for each; all if None.
+    """
+    random = np.random.default_rng(seed)
+
+    def bots(texts: BotTexts, count: int) -> list[BotLogits]:
+        names = np.unique(texts.query_labels)
+        return [
+            bot_logits(
+                texts,
+                list(names if ways is None else random.choice(names, ways, False)),
+                shots,
+                random,
+            )
+            for _ in range(count)
+        ]
+
+    calibration = calibrate(bots(validation, min(draws, MOST_VALIDATION_BOTS)))
+    return [bot_measures(bot, calibration) for bot in bots(test, draws)]
 
 
 def mean_measures(

@@ -27,12 +27,8 @@ from training.common.run import digest_of
 from training.common.running import run_script
 from training.common.tables import markdown_table, percent
 from training.research.intents.bots import (
-    BotLogits,
-    BotTexts,
     Measures,
-    bot_logits,
-    bot_measures,
-    calibrate,
+    bots_measures,
     mean_measures,
 )
 from training.research.intents.clinc import (
@@ -59,8 +55,6 @@ define_path("work_dir", "runs/intents", "Trainings and vectors.")
 
 LEARNERS = ("frozen", "projection")
 DOMAIN, PART, WHOLE = "15 intents", "5 of 15 intents", "150 intents"
-# Validation bots that calibrate one bot.
-MOST_VALIDATION_BOTS = 20
 PLACE = ("bot", "learner", "shots")
 
 
@@ -165,43 +159,6 @@ def _measure(
 
 def _heads(trial: Trial) -> dict[str, Transform]:
     return {"frozen": np.asarray, "projection": trial.projection}
-
-
-def bots_measures(
-    validation: BotTexts,
-    test: BotTexts,
-    shots: int,
-    draws: int,
-    *,
-    seed: int,
-    ways: int | None = None,
-) -> list[Measures]:
-    """What `draws` bots with other support sets are worth.
-
-    Args:
-        validation: texts of the bots that calibrate.
-        test: texts of the bots that are judged.
-        shots: examples of each intent.
-        draws: how many bots.
-        seed: fixes support sets and, with `ways`, the intents.
-        ways: intents of a bot, drawn anew for each; all if None.
-    """
-    random = np.random.default_rng(seed)
-
-    def bots(texts: BotTexts, count: int) -> list[BotLogits]:
-        names = np.unique(texts.query_labels)
-        return [
-            bot_logits(
-                texts,
-                list(names if ways is None else random.choice(names, ways, False)),
-                shots,
-                random,
-            )
-            for _ in range(count)
-        ]
-
-    calibration = calibrate(bots(validation, min(draws, MOST_VALIDATION_BOTS)))
-    return [bot_measures(bot, calibration) for bot in bots(test, draws)]
 
 
 def _row(
