@@ -114,6 +114,9 @@ class Delta:
                 f"others (fingerprint {found}); make one for this encoder with "
                 "`python -m training.pretrain`, or ask for pretrained='base'."
             )
+        self._add(backbone)
+
+    def _add(self, backbone: keras.Model) -> None:
         for variable in backbone.variables:
             if (change := self.changes.get(variable.path)) is not None:
                 shape = tuple(variable.shape)
@@ -229,7 +232,7 @@ def apply_pretrained(backbone: keras.Model, pretrained: str | None) -> None:
         shipped = shipped_deltas()
         path = shipped.get(fingerprint(backbone)) if shipped else None
         if path is not None:
-            Delta.load(path).apply(backbone)
+            Delta.load(path)._add(backbone)  # found by this very fingerprint
         elif pretrained == "meta":
             raise BaseLearnerError(
                 "No delta in this package is for the weights of this encoder; make one "
