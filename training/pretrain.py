@@ -83,7 +83,12 @@ def main(argv: list[str]) -> None:
     from maml_tf.evaluation.seen import class_digests, digests
 
     from .common.joint_corpora import read_jointly
-    from .common.joint_training import check_validation, train_jointly, validate
+    from .common.joint_training import (
+        best_row,
+        check_validation,
+        train_jointly,
+        validate,
+    )
 
     settings = JointTrainingSettings(
         **{field.name: getattr(FLAGS, field.name) for field in fields(_DEFAULTS)}
@@ -153,7 +158,7 @@ def main(argv: list[str]) -> None:
     compressed = validate(base, states, joint, settings)
     delta.card["validation"] = {
         "base encoder": base_scores,
-        "meta-trained": max(rows, key=lambda row: row["score"]),
+        "meta-trained": best_row(rows),
         "as a delta": compressed,
         "history": rows,
     }
