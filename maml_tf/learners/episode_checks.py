@@ -295,6 +295,13 @@ def _check_finite(part: Part, may_break: bool) -> None:
 
 def _check_classes(part: Part, kind: TargetKind, several: bool) -> None:
     shape, classes = part.shape, kind.classes
+    if classes == 1:
+        raise EpisodeError(
+            "A base learner with a single output has nothing to learn from a "
+            "cross-entropy over class numbers; compile with another loss, such as "
+            "'mse' or keras.losses.BinaryCrossentropy(from_logits=True), or give "
+            "inner_loss."
+        )
     if len(shape) > 2 and _is_one_hot(part, classes):
         raise EpisodeError(
             f"{part.name} is one-hot, {part.shape}; give class numbers, "
