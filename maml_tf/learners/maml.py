@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from maml_tf.arguments import positive, whole
 from maml_tf.base_learners.contracts import TextBaseLearner
+from maml_tf.base_learners.head import head_of
 from maml_tf.inner_loop import (
     ClipByGlobalNorm,
     GradientDescent,
@@ -83,6 +84,12 @@ class MAML(MetaLearner):
             the compiled optimizer's step.
         inner_gradient_clip: largest joint norm of a task's inner gradients, or None.
         vectorized: run all tasks of a batch at once.
+        symmetric_head: the head starts the same for every class, from the mean of its
+            weights over classes, as in UNICORN-MAML (Ye & Chao 2022, arXiv
+            2106.16245). Answers then do not depend on which class has which number.
+
+    Raises:
+        ValueError: if an argument is out of its range.
 
     Example:
 
@@ -112,6 +119,7 @@ class MAML(MetaLearner):
         inner_gradient_clip: float | None = None,
         learned_rate_multiplier: float = 1.0,
         vectorized: bool = True,
+        symmetric_head: bool = False,
         **kwargs: Any,
     ) -> None:
         whole("inner_steps", inner_steps, least=0)
@@ -138,6 +146,7 @@ class MAML(MetaLearner):
             "inner_gradient_clip": inner_gradient_clip,
             "learned_rate_multiplier": float(learned_rate_multiplier),
             "vectorized": vectorized,
+            "symmetric_head": symmetric_head,
         }
         self._loop: InnerLoop | None = None
         self._fast_variables: list[keras.Variable] = []
@@ -147,6 +156,8 @@ class MAML(MetaLearner):
     def prepare(self) -> None:
         super().prepare()
         self._fast_variables = self.choose_fast_variables()
+        if self._options["symmetric_head"]:
+            self._check_head_is_fast()
         self._rule.build_for(self._fast_variables)
         self._loop = self.make_loop()
 
@@ -250,7 +261,27 @@ class MAML(MetaLearner):
         self, support_inputs: Any, support_targets: tf.Tensor, training: bool = False
     ) -> tuple[list[tf.Tensor], bool]:
         """The weights before the first step, and whether they have a task axis."""
-        return self.inner_loop.initial(), False
+        start = self.inner_loop.initial()
+        if not self._options["symmetric_head"]:
+            return start, False
+        head = {id(v) for v in head_of(self.base_learner).trainable_variables}
+        return [
+            tf.broadcast_to(tf.reduce_mean(t, axis=-1, keepdims=True), t.shape)
+            if id(v) in head
+            else t
+            for v, t in zip(self._fast_variables, start, strict=True)
+        ], False
+
+    def _check_head_is_fast(self) -> None:
+        head = head_of(self.base_learner)
+        fast = {id(v) for v in self._fast_variables}
+        if not isinstance(head, keras.layers.Dense) or not fast >= {
+            id(v) for v in head.trainable_variables
+        }:
+            raise ValueError(
+                "symmetric_head=True needs a base learner that ends in a Dense head, "
+                "and the head among the fast weights."
+            )
 
     def predict_adapted(
         self, fast_weights: Any, query_inputs: Any, training: bool = False

@@ -86,6 +86,11 @@ class TaskSimilarityMAML(MAML):
             whole(name, value)
         if kwargs.pop("update_rule", None) is not None:
             raise ValueError("TaskSimilarityMAML brings an update rule of its own.")
+        if kwargs.get("symmetric_head"):
+            raise ValueError(
+                "TaskSimilarityMAML gives each task a start of its own, so it takes no "
+                "symmetric_head."
+            )
         super().__init__(
             base_learner,
             inner_learning_rate=positive("inner_learning_rate", inner_learning_rate),

@@ -242,3 +242,49 @@ def test_regression_tasks_of_different_kinds_get_different_starts():
     fast = learner.adapt(inputs, tf.stack([inputs[0], 5 - inputs[1]]))
     kernel = fast[min(fast)]
     assert not np.allclose(kernel[0], kernel[1])
+
+
+def test_a_symmetric_head_does_not_care_which_class_has_which_number():
+    x, _ = make_episodes(ways=3)
+    keras.utils.set_random_seed(0)
+    renumbered = {**x, "support_targets": (x["support_targets"] + 1) % 3}
+    for symmetric in (True, False):
+        learner = MAML(
+            network(3),
+            inner_steps=2,
+            inner_learning_rate=0.5,
+            symmetric_head=symmetric,
+        )
+        logits, moved = learner(x).numpy(), learner(renumbered).numpy()
+        alike = np.allclose(np.roll(logits, 1, axis=-1), moved, rtol=1e-4, atol=1e-5)
+        assert alike is symmetric
+
+
+def test_a_symmetric_head_has_to_be_fast():
+    with pytest.raises(ValueError, match="head among the fast weights"):
+        MAML(network(), fast_weights=lambda path: "body" in path, symmetric_head=True)
+    with pytest.raises(ValueError, match="start of its own"):
+        TaskSimilarityMAML(network(), symmetric_head=True)
+
+
+class Subclassed(keras.Model):
+    """No graph to cut, and vectors as wide as the inputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = keras.layers.Dense(4, activation="tanh")
+        self.head = keras.layers.Dense(3)
+
+    def call(self, inputs):
+        return self.head(self.body(inputs))
+
+
+def test_prototypes_are_of_what_the_head_is_given_in_any_model():
+    x, _ = make_episodes(ways=3)
+    base = Subclassed()
+    learner = ProtoMAML(base, inner_steps=0)
+    learner.build_from_episode(x)
+    prototypes = PrototypicalNetwork(base.body)(x)
+    np.testing.assert_allclose(
+        tf.nn.softmax(learner(x)), tf.nn.softmax(prototypes), rtol=1e-4, atol=1e-5
+    )
