@@ -47,6 +47,20 @@ class Clinc:
         """The domains that have intents."""
         return sorted(set(self.domains) - {OUT_OF_SCOPE})
 
+    def check_domains(self, least: int) -> None:
+        """Refuses domains with fewer intents than a bot is to have.
+
+        Raises:
+            CorpusError: naming the first of them.
+        """
+        for name in self.names:
+            count = len(np.unique(self.labels[self.domains == name]))
+            if count < least:
+                raise CorpusError(
+                    f"The domain {name} has {count} intents; bots of {least} intents "
+                    "need as many in every domain."
+                )
+
     def bot_texts(
         self, head: Transform, inside: np.ndarray, outside_splits: Sequence[str]
     ) -> BotTexts:

@@ -55,6 +55,7 @@ define_path("work_dir", "runs/intents", "Trainings and vectors.")
 
 LEARNERS = ("frozen", "projection")
 DOMAIN, PART, WHOLE = "15 intents", "5 of 15 intents", "150 intents"
+PART_WAYS = 5
 PLACE = ("bot", "learner", "shots")
 
 
@@ -79,6 +80,7 @@ def main(argv: list[str]) -> None:
     other = prepare(Path(FLAGS.dataset_dir), benchmark.upper, benchmark.work_dir)
     domains = tuple(FLAGS.domains or clinc.names)
     check_known("domains", domains, clinc.names)
+    clinc.check_domains(PART_WAYS)
     path = Path(FLAGS.results)
     rows = ResultRows(path, place=PLACE)
     content = {"clinc150": clinc.digest, "other": other.lower.digest}
@@ -142,7 +144,7 @@ def _measure(
         for learner, head in _heads(trial).items():
             sides = trial.sides(head)
             for number in shots:
-                for bot, ways, draws in ((DOMAIN, None, 1), (PART, 5, 10)):
+                for bot, ways, draws in ((DOMAIN, None, 1), (PART, PART_WAYS, 10)):
                     measures = bots_measures(
                         *sides, number, draws * FLAGS.draws, seed=index, ways=ways
                     )
