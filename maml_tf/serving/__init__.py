@@ -1,8 +1,13 @@
-"""Few-shot adaptation as a SavedModel, its client and a small server."""
+"""Few-shot adaptation as a SavedModel, its client and a small server.
 
+A client of a server loads no TensorFlow; what needs it is imported when first used.
+"""
+
+from typing import TYPE_CHECKING
+
+from maml_tf.lazy_imports import lazy_attributes
 from maml_tf.serving.client import Client
-from maml_tf.serving.export import export_learner
-from maml_tf.serving.request_checks import Limits
+from maml_tf.serving.limits import Limits
 from maml_tf.serving.results import (
     AdaptedState,
     Answers,
@@ -12,6 +17,9 @@ from maml_tf.serving.results import (
 )
 from maml_tf.serving.saved_model import load_signatures
 from maml_tf.serving.tenant_store import TenantStore
+
+if TYPE_CHECKING:
+    from maml_tf.serving.export import export_learner
 
 __all__ = [
     "AdaptedState",
@@ -25,3 +33,7 @@ __all__ = [
     "export_learner",
     "load_signatures",
 ]
+
+__getattr__, __dir__ = lazy_attributes(
+    __name__, {"export_learner": "maml_tf.serving.export"}
+)

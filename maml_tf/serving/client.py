@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from maml_tf.serving.results import AdaptedState, Answers, Overloaded, ServiceError
+from maml_tf.serving.results import (
+    AdaptedState,
+    Answers,
+    Overloaded,
+    RequestError,
+    ServiceError,
+    Unreachable,
+)
+from maml_tf.serving.texts import encoded_texts
 from maml_tf.serving.transports import (
     Arrays,
     GrpcTransport,
@@ -23,8 +31,9 @@ class Client:
     """Few-shot intents from a service, wherever it runs.
 
     No call changes anything on the server, so trying again is always safe: a call that
-    finds the server overloaded or away is repeated with growing pauses until its
-    time-out. A call that the server refuses is not.
+    finds the server overloaded, or away though it has answered before, is repeated with
+    growing pauses until its time-out. A call that the server refuses is not, and an
+    address where nothing has answered yet is said to be wrong at once.
 
     Args:
         target: a folder `NAME` or `NAME/VERSION`, `grpc://host:8500` or
@@ -56,8 +65,11 @@ class Client:
         timeout: float = 30.0,
         batched: bool = False,
     ) -> None:
-        if timeout <= 0:
+        if not isinstance(timeout, (int, float)) or not timeout > 0:
             raise ValueError(f"timeout must be a positive number, not {timeout!r}.")
+        if version is not None and (not isinstance(version, int) or version < 1):
+            raise ValueError(f"version must be a whole number from 1, not {version!r}.")
+        self._has_answered = False
         self.timeout, self.batched = timeout, batched
         self.transport = (
             target if hasattr(target, "call") else _connect(str(target), model, version)
@@ -77,13 +89,14 @@ class Client:
             RequestError: if the examples or texts cannot be worked with.
             ServiceError: if there was no answer in time.
         """
+        queries = _strings(query_texts, "query_texts")
         outputs = self._call(
             "classify",
-            support_texts=_strings(support_texts),
-            support_labels=_strings(support_labels),
-            query_texts=_strings(query_texts),
+            support_texts=_strings(support_texts, "support_texts"),
+            support_labels=_strings(support_labels, "support_labels"),
+            query_texts=queries,
         )
-        return self._answers(outputs, len(query_texts))
+        return self._answers(outputs, len(queries))
 
     def adapt(self, support_texts: Texts, support_labels: Texts) -> AdaptedState:
         """What the examples teach, to be kept and passed to `predict`.
@@ -94,11 +107,12 @@ class Client:
         """
         outputs = self._call(
             "adapt",
-            support_texts=_strings(support_texts),
-            support_labels=_strings(support_labels),
+            support_texts=_strings(support_texts, "support_texts"),
+            support_labels=_strings(support_labels, "support_labels"),
         )
         return AdaptedState(
-            np.asarray(outputs["state"], "float32"), _decoded(outputs["class_names"])
+            np.asarray(_named(outputs, "state"), "float32"),
+            _decoded(_named(outputs, "class_names")),
         )
 
     def predict(self, state: AdaptedState, query_texts: Texts) -> Answers:
@@ -109,18 +123,26 @@ class Client:
             RequestError: if the state or a text cannot be worked with.
             ServiceError: if there was no answer in time.
         """
+        if not isinstance(state, AdaptedState):
+            raise TypeError(
+                f"state has to be what adapt returned, not a {type(state).__name__}."
+            )
+        values = np.asarray(state.values, "float32")
+        if not np.isfinite(values).all():
+            raise RequestError("The state holds NaN or infinity; call adapt again.")
+        queries = _strings(query_texts, "query_texts")
         outputs = self._call(
             "predict",
-            state=np.asarray(state.values, "float32"),
-            class_names=_strings(state.class_names),
-            query_texts=_strings(query_texts),
+            state=values,
+            class_names=_strings(state.class_names, "class_names"),
+            query_texts=queries,
         )
-        return self._answers(outputs, len(query_texts))
+        return self._answers(outputs, len(queries))
 
     def embed(self, texts: Texts) -> np.ndarray:
         """The encoder's vectors `[texts, dim]`."""
-        inputs = {"texts": _strings(texts)}
-        return self._repeat("embed", inputs)["vectors"]
+        inputs = {"texts": _strings(texts, "texts")}
+        return _named(self._repeat("embed", inputs), "vectors")
 
     def close(self) -> None:
         """Lets go of connections."""
@@ -144,11 +166,11 @@ class Client:
         return {name: value[0] for name, value in outputs.items()}
 
     def _answers(self, outputs: Arrays, queries: int) -> Answers:
-        names = [name for name in _decoded(outputs["class_names"]) if name]
+        names = [name for name in _decoded(_named(outputs, "class_names")) if name]
         return Answers(
-            _decoded(outputs["intents"])[:queries],
-            np.asarray(outputs["probabilities"])[:queries, : len(names)],
-            np.asarray(outputs["in_scope"], bool)[:queries],
+            _decoded(_named(outputs, "intents"))[:queries],
+            np.asarray(_named(outputs, "probabilities"))[:queries, : len(names)],
+            np.asarray(_named(outputs, "in_scope"), bool)[:queries],
             names,
         )
 
@@ -160,8 +182,13 @@ class Client:
             if left <= 0:
                 raise ServiceError(f"No answer within {self.timeout:g} s.")
             try:
-                return self.transport.call(signature, inputs, left)
-            except Overloaded as error:
+                outputs = self.transport.call(signature, inputs, left)
+                self._has_answered = True
+                return outputs
+            except (Overloaded, Unreachable) as error:
+                # A server that was there is being restarted; one that never was is not.
+                if isinstance(error, Unreachable) and not self._has_answered:
+                    raise
                 # Clients that were refused together must not come back together.
                 wait = pause * random.uniform(0.5, 1.5)
                 if time.monotonic() + wait >= end:
@@ -175,7 +202,7 @@ class Client:
 def _connect(target: str, model: str | None, version: int | None) -> Transport:
     if "://" not in target:
         return LocalTransport(target)
-    if model is None:
+    if not model:
         raise ValueError("A server needs the model's name; give model=NAME.")
     scheme, _, address = target.partition("://")
     if scheme == "grpc":
@@ -185,10 +212,16 @@ def _connect(target: str, model: str | None, version: int | None) -> Transport:
     raise ValueError(f"{target!r} is neither a folder, grpc://… nor http://….")
 
 
-def _strings(texts: Texts) -> np.ndarray:
-    if isinstance(texts, (str, bytes)):
-        raise TypeError("Give a list of texts, not one text.")
-    encoded = [t.encode() if isinstance(t, str) else t for t in texts]
+def _named(outputs: Arrays, name: str) -> np.ndarray:
+    if name not in outputs:
+        raise ServiceError(
+            f"The answer holds no {name}; is the model an export of export_learner?"
+        )
+    return outputs[name]
+
+
+def _strings(texts: Texts, name: str) -> np.ndarray:
+    encoded = encoded_texts(texts, name)
     array = np.empty(len(encoded), object)
     array[:] = encoded
     return array

@@ -4,38 +4,13 @@ A served graph has no Python to raise from. Every check here is safe on any inpu
 all of them may run before the one assertion that everything else waits for.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
+from maml_tf.serving.limits import Limits
 
-@dataclass(frozen=True)
-class Limits:
-    """The largest request that is worked on; a larger one is refused.
-
-    Args:
-        examples: support examples of one task.
-        queries: query texts of one task.
-        text_bytes: length of one text or label in bytes of UTF-8.
-        tasks: tasks in one request to a signature with a task axis.
-
-    Raises:
-        ValueError: if a limit is less than 1, or fewer than two examples may be given.
-    """
-
-    examples: int = 1000
-    queries: int = 1000
-    text_bytes: int = 10_000
-    tasks: int = 64
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            least = 2 if name == "examples" else 1
-            if int(value) != value or value < least:
-                raise ValueError(
-                    f"The limit {name} must be {least} or more, not {value}."
-                )
+__all__ = ["Faults", "Limits", "check_queries", "check_strings", "check_support"]
 
 
 class Faults:
@@ -85,21 +60,37 @@ def check_strings(faults: Faults, strings: tf.Tensor, name: str, limit: int) -> 
         name: what the client calls them.
         limit: most bytes of one.
     """
-    clean = tf.strings.unicode_transcode(strings, "UTF-8", "UTF-8", errors="replace")
-    faults.add(tf.reduce_any(clean != strings), f"{name} must be UTF-8.")
-    # Separators, control and format characters of Unicode: nothing a reader sees.
-    seen = tf.strings.regex_replace(clean, r"[\s\pZ\pC]+", "")
+    lengths = tf.strings.length(strings)
+    too_long = lengths > limit
     faults.add(
-        tf.reduce_any(tf.equal(seen, "")),
-        f"{name} holds an empty string; leave it out or write something there.",
-    )
-    longest = tf.reduce_max(tf.concat([[0], tf.strings.length(strings)], 0))
-    faults.add(
-        longest > limit,
+        tf.reduce_any(too_long),
         f"{name} holds a string of ",
-        longest,
-        f" bytes; at most {limit} are read.",
+        tf.concat([tf.boolean_mask(lengths, too_long), [0]], 0)[0],
+        " bytes, ",
+        _first(name, too_long),
+        f"; at most {limit} are read.",
     )
+    # What is refused already need not be read to its end.
+    strings = tf.where(too_long, "-", strings)
+    clean = tf.strings.unicode_transcode(strings, "UTF-8", "UTF-8", errors="replace")
+    wrong = clean != strings
+    faults.add(
+        tf.reduce_any(wrong), f"{name} must be UTF-8; ", _first(name, wrong), " is not."
+    )
+    # Separators, control and format characters of Unicode: nothing a reader sees.
+    blank = tf.equal(tf.strings.regex_replace(clean, r"[\s\pZ\pC]+", ""), "")
+    faults.add(
+        tf.reduce_any(blank),
+        f"{name} holds an empty string, ",
+        _first(name, blank),
+        "; leave it out or write something there.",
+    )
+
+
+def _first(name: str, wrong: tf.Tensor) -> tf.Tensor:
+    """What the client calls the first entry for which `wrong` `[any]` holds."""
+    place = tf.concat([tf.where(wrong)[:, 0], [0]], 0)[0]
+    return tf.strings.join([f"{name}[", tf.strings.as_string(place), "]"])
 
 
 def check_support(

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maml_tf.serving.state import OTHER_VERSION
+# How the export's sentence on a state begins that `adapt` can make anew.
+OTHER_VERSION = "The state was made by another version of this model"
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,22 @@ class AdaptedState:
 
     @classmethod
     def from_bytes(cls, stored: bytes) -> "AdaptedState":
-        """The state that `to_bytes` stored."""
+        """The state that `to_bytes` stored.
+
+        Raises:
+            StaleStateError: if these bytes are none that `to_bytes` gave.
+        """
         start = 4 + int.from_bytes(stored[:4], "little")
-        values = np.frombuffer(stored[start:], "float32")
-        return cls(values, json.loads(stored[4:start]))
+        try:
+            names = json.loads(stored[4:start])
+            values = np.frombuffer(stored[start:], "float32")
+            if not isinstance(names, list):
+                raise ValueError("no list of class names")
+        except (ValueError, RecursionError) as error:
+            raise StaleStateError(
+                "The bytes are no state that to_bytes gave; call adapt again."
+            ) from error
+        return cls(values, names)
 
 
 class RequestError(ValueError):
@@ -66,6 +79,10 @@ class StaleStateError(RequestError):
 
 class ServiceError(RuntimeError):
     """The service failed, is not there or took too long."""
+
+
+class Unreachable(ServiceError):
+    """Nothing answers at the address."""
 
 
 class Overloaded(ServiceError):

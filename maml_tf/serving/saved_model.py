@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 
 def versions_of(folder: str | Path) -> list[int]:
     """The versions under `NAME`, oldest first; unfinished ones have no number.
@@ -14,7 +12,7 @@ def versions_of(folder: str | Path) -> list[int]:
     >>> versions_of("no/such/folder")
     []
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     if not folder.is_dir():
         return []
     return sorted(
@@ -38,16 +36,14 @@ def version_folder(folder: str | Path) -> Path:
     >>> version_folder("no/such/folder")
     Traceback (most recent call last):
     ...
-    FileNotFoundError: no/such/folder holds no export; write one with training.export.
+    FileNotFoundError: no/such/folder holds no export; export_learner writes one.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     if (folder / "saved_model.pb").is_file():
         return folder
     versions = versions_of(folder)
     if not versions:
-        raise FileNotFoundError(
-            f"{folder} holds no export; write one with training.export."
-        )
+        raise FileNotFoundError(f"{folder} holds no export; export_learner writes one.")
     return folder / str(versions[-1])
 
 
@@ -60,6 +56,8 @@ def load_signatures(folder: str | Path) -> dict[str, Any]:
     Raises:
         FileNotFoundError: if no export is there.
     """
+    import tensorflow as tf
+
     # Registers the text operations that the graph is made of.
     import tensorflow_text  # noqa: F401
 

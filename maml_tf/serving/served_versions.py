@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from maml_tf.first_line import first_line
 from maml_tf.serving.saved_model import load_signatures, versions_of
 from maml_tf.serving.warm_up import warm_up_requests
 
@@ -83,7 +84,7 @@ class ServedVersions:
             warm_up_requests(signatures)
         except Exception as error:  # whatever is wrong with it, the server goes on
             with self._lock:
-                version.state, version.error = "END", str(error).splitlines()[0]
+                version.state, version.error = "END", first_line(error)
             log.error("%s cannot be served: %s", path, error)
             return
         with self._lock:

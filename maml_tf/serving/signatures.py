@@ -18,6 +18,7 @@ from maml_tf.serving.request_checks import (
     check_support,
 )
 from maml_tf.serving.state import StateLayout, fingerprint
+from maml_tf.serving.support_order import order_of_examples, sorted_classes
 
 Tensors = dict[str, tf.Tensor]
 
@@ -71,9 +72,11 @@ class ServedLearner:
         texts = tf.TensorSpec([None], tf.string)
         state = tf.TensorSpec([None], tf.float32)
         prefix = tf.TensorSpec([], tf.string)
-        self._fingerprint = fingerprint(learner)
         # Concrete functions: a tf.function would trace the model again wherever it is
-        # first called. Learning comes first, for it tells what a state is made of.
+        # first called. Adapting comes first, for it tells what a state is made of.
+        self._adapt = _traced(self._fast_weights, texts, texts)
+        fast_weights = self._adapt.structured_outputs
+        self.layout = StateLayout(fast_weights, fingerprint(learner))
         self._learn = _traced(self._learn_from, texts, texts, prefix)
         self._answer = _traced(self._answer_queries, state, texts, texts, prefix)
         self._embed = _traced(self._embed_texts, texts)
@@ -190,13 +193,8 @@ class ServedLearner:
         faults = Faults(prefix)
         self._check_support(faults, texts, labels)
         texts, labels = faults.guard((texts, labels))
-        names, numbers = tf.unique(labels)
-        if self.class_names:
-            texts, numbers = with_names(texts, numbers, names)
-        tokens = self._one_task(self._tokens(texts))
-        fast = dict(self.learner.adapt(tokens, numbers[tf.newaxis]))
-        self.layout = StateLayout(fast, self._fingerprint)
-        state = self.layout.pack(fast, names)
+        names, _ = sorted_classes(labels)
+        state = self.layout.pack(self._adapt(texts, labels), names)
         diverged = Faults(prefix)
         diverged.add(
             ~tf.reduce_all(tf.math.is_finite(state)),
@@ -204,6 +202,15 @@ class ServedLearner:
             "learning rate may be too large for them.",
         )
         return diverged.guard((state, names))
+
+    def _fast_weights(self, texts: tf.Tensor, labels: tf.Tensor) -> Tensors:
+        order = order_of_examples(texts, labels)
+        texts, labels = tf.gather(texts, order), tf.gather(labels, order)
+        names, numbers = sorted_classes(labels)
+        if self.class_names:
+            texts, numbers = with_names(texts, numbers, names)
+        tokens = self._one_task(self._tokens(texts))
+        return dict(self.learner.adapt(tokens, numbers[tf.newaxis]))
 
     def _answer_queries(
         self, state: tf.Tensor, names: tf.Tensor, texts: tf.Tensor, prefix: tf.Tensor

@@ -15,11 +15,11 @@ import tensorflow as tf
 
 from maml_tf.learners import MetaLearner
 from maml_tf.serving.request_checks import Faults
+from maml_tf.serving.results import OTHER_VERSION
 
 STATE_FORMAT = 1
 HEADER = 8
 WORD = 65536
-OTHER_VERSION = "The state was made by another version of this model"
 
 
 class StateLayout:

@@ -1,9 +1,14 @@
 """Any number of bots, each defined by its examples, on one served model."""
 
+import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+from maml_tf.episodes.same_text import text_key
 from maml_tf.serving.client import Client
+from maml_tf.serving.limits import Limits
 from maml_tf.serving.results import (
     AdaptedState,
     Answers,
@@ -16,6 +21,7 @@ from maml_tf.serving.tenant_backends import (
     SQLiteBackend,
     TenantBackend,
 )
+from maml_tf.serving.texts import encoded, is_blank
 
 
 class TenantStore:
@@ -27,6 +33,8 @@ class TenantStore:
     Args:
         where: a file for SQLite, `redis://host:6379/0`, or a `TenantBackend`.
         client: the service that learns and answers.
+        limits: those of the export that is served, where it has others than the
+            default: what it would refuse is refused here, before it is stored.
 
     Example:
 
@@ -37,23 +45,62 @@ class TenantStore:
     (['shop'], [('where is my parcel', 'delivery')])
     """
 
-    def __init__(self, where: str | Path | TenantBackend, client: Client) -> None:
+    def __init__(
+        self,
+        where: str | Path | TenantBackend,
+        client: Client,
+        *,
+        limits: Limits | None = None,
+    ) -> None:
         if isinstance(where, (str, Path)):
             is_redis = str(where).startswith(("redis://", "rediss://", "unix://"))
             where = RedisBackend(str(where)) if is_redis else SQLiteBackend(where)
         self.backend: TenantBackend = where
         self.client = client
+        self.limits = limits or Limits()
 
     def add(self, bot: str, examples: Iterable[tuple[str, str]]) -> None:
         """Adds pairs of text and label to a bot, which begins with its first ones.
 
+        All are added, or none. A text that the bot already has under another label is
+        added with a warning: no bot can answer it right under both. Texts that differ
+        in case and blanks alone are the same.
+
         Raises:
-            RequestError: if a text or label is empty.
+            RequestError: naming the example that no bot could learn from.
         """
-        examples = [(str(text), str(label)) for text, label in examples]
-        if not all(text.strip() and label.strip() for text, label in examples):
-            raise RequestError("An example needs a text and a label, neither empty.")
-        self.backend.add(bot, examples)
+        new = [self._checked(example, place) for place, example in enumerate(examples)]
+        held = self.backend.read(bot).examples
+        count = len(held) + len(new)
+        if count > self.limits.examples:
+            raise RequestError(
+                f"The bot {bot!r} would have {count} examples; the model learns from "
+                f"at most {self.limits.examples}."
+            )
+        _warn_of_contradictions(held, new)
+        self.backend.add(bot, new)
+
+    def _checked(self, example: Any, place: int) -> tuple[str, str]:
+        if isinstance(example, (str, bytes)) or not isinstance(example, Sequence):
+            example = ()
+        if len(example) != 2:
+            raise RequestError(f"examples[{place}] has to be a pair of text and label.")
+        for value, part in zip(example, ("text", "label"), strict=True):
+            named = f"The {part} of examples[{place}]"
+            size = len(encoded(value, named))
+            if not isinstance(value, str):
+                raise RequestError(f"{named} has to be a text, not bytes; decode it.")
+            if is_blank(value):
+                raise RequestError(
+                    f"{named} is empty; an example needs a text and a label, neither "
+                    "empty."
+                )
+            if size > self.limits.text_bytes:
+                raise RequestError(
+                    f"{named} has {size} bytes; at most {self.limits.text_bytes} are "
+                    "read."
+                )
+        return str(example[0]), str(example[1])
 
     def remove(self, bot: str, text: str) -> int:
         """Removes the examples with this text, and says how many there were."""
@@ -91,3 +138,18 @@ class TenantStore:
         state = self.client.adapt(texts, labels)
         self.backend.save_state(bot, found.revision, state.to_bytes())
         return self.client.predict(state, query_texts)
+
+
+def _warn_of_contradictions(held: Examples, new: Examples) -> None:
+    labels = defaultdict(set)
+    for text, label in held:
+        labels[text_key(text)].add(label)
+    for text, label in new:
+        others = labels[text_key(text)] - {label}
+        if others:
+            warnings.warn(
+                f"{text!r} is taught as {label!r} and as {sorted(others)[0]!r}; no bot "
+                "can answer it right under both: remove one.",
+                stacklevel=3,
+            )
+        labels[text_key(text)].add(label)

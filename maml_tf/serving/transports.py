@@ -3,26 +3,42 @@
 import base64
 import binascii
 import re
+import urllib.parse
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import tensorflow as tf
 
-from maml_tf.serving.results import Overloaded, ServiceError, error_from
+from maml_tf.serving.results import (
+    Overloaded,
+    ServiceError,
+    Unreachable,
+    error_from,
+)
 from maml_tf.serving.saved_model import load_signatures
 
 Arrays = dict[str, np.ndarray]
 ONLY_OUTPUT = {"embed": "vectors"}
 FLOATS = dict.fromkeys(("state", "vectors", "probabilities"), "float32")
 INSTALL = "it comes with `pip install 'maml-tf[serving]'`"
+# What gRPC says when there was no connection, apart from what a server may say.
+NO_SERVER = re.compile(
+    "[Ff]ailed to connect|Connection refused|resolving|resolution failed"
+)
 
 
 class Transport(Protocol):
     """Sends named arrays to a signature and brings its named arrays back."""
 
     def call(self, signature: str, inputs: Arrays, timeout: float) -> Arrays:
-        """Raises RequestError, Overloaded (to be tried again) or ServiceError."""
+        """Asks once.
+
+        Raises:
+            RequestError: if the request is refused.
+            Overloaded: if trying again may help.
+            Unreachable: if nothing answers at the address.
+            ServiceError: if it fails otherwise.
+        """
 
     def close(self) -> None:
         """Lets go of connections."""
@@ -39,6 +55,10 @@ class LocalTransport:
         self.signatures = load_signatures(folder)
 
     def call(self, signature: str, inputs: Arrays, timeout: float) -> Arrays:
+        import tensorflow as tf
+
+        if not self.signatures:
+            raise ServiceError("The client is closed; make a new one.")
         try:
             outputs = self.signatures[signature](
                 **{name: tf.constant(value) for name, value in inputs.items()}
@@ -63,33 +83,39 @@ class GrpcTransport:
     def __init__(self, address: str, model: str, version: int | None = None) -> None:
         try:
             import grpc
-            from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+            from maml_tf.serving import predict_messages
         except ImportError as error:
-            raise ImportError(f"gRPC needs tensorflow-serving-api; {INSTALL}.") from (
-                error
-            )
-        self._grpc, self._messages = grpc, predict_pb2
-        self.model, self.version = model, version
+            raise ImportError(f"gRPC needs grpcio; {INSTALL}.") from error
+        self._grpc, self._messages = grpc, predict_messages
+        self.address, self.model, self.version = address, model, version
         # An adapted state of all weights is larger than the default of 4 MB.
         unlimited = [
             (f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")
         ]
         self._channel = grpc.insecure_channel(address, unlimited)
-        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+        self._predict = self._channel.unary_unary(
+            predict_messages.METHOD,
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=(
+                predict_messages.message("PredictResponse").FromString
+            ),
+        )
 
     def call(self, signature: str, inputs: Arrays, timeout: float) -> Arrays:
-        request = self._messages.PredictRequest()
-        request.model_spec.name = self.model
-        request.model_spec.signature_name = signature
-        if self.version is not None:
-            request.model_spec.version.value = self.version
-        for name, value in inputs.items():
-            request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+        request = self._messages.request(self.model, signature, self.version, inputs)
         try:
-            response = self._stub.Predict(request, timeout=timeout)
+            response = self._predict(request, timeout=timeout)
+            return self._messages.arrays(response.outputs)
         except self._grpc.RpcError as error:
-            raise error_from(error.code().name, error.details()) from error
-        return {n: tf.make_ndarray(proto) for n, proto in response.outputs.items()}
+            sentence = error.details() or ""
+            if error.code().name == "UNAVAILABLE" and NO_SERVER.search(sentence):
+                raise Unreachable(_nobody_at(self.address)) from error
+            raise error_from(error.code().name, sentence) from error
+        except ValueError as error:
+            raise ServiceError(f"{self.address} gave no answer to read: {error}") from (
+                error
+            )
 
     def close(self) -> None:
         self._channel.close()
@@ -105,16 +131,20 @@ class RestTransport:
     """
 
     def __init__(self, address: str, model: str, version: int | None = None) -> None:
-        import requests
-
+        try:
+            import requests
+        except ImportError as error:
+            raise ImportError(f"REST needs requests; {INSTALL}.") from error
         self._requests = requests
+        self.address = address
         self._session = requests.Session()
         # Kept open for as many threads as are likely to share a client.
         for scheme in ("http://", "https://"):
             adapter = requests.adapters.HTTPAdapter(pool_maxsize=64)
             self._session.mount(scheme, adapter)
         part = "" if version is None else f"/versions/{version}"
-        self.url = f"{address.rstrip('/')}/v1/models/{model}{part}"
+        named = urllib.parse.quote(model, safe="")
+        self.url = f"{address.rstrip('/')}/v1/models/{named}{part}"
 
     def call(self, signature: str, inputs: Arrays, timeout: float) -> Arrays:
         body = {
@@ -128,26 +158,54 @@ class RestTransport:
         except self._requests.Timeout as error:
             raise ServiceError(f"No answer within {timeout:.1f} s.") from error
         except self._requests.ConnectionError as error:
-            raise Overloaded(f"{self.url} cannot be reached.") from error
+            if _never_connected(error):
+                raise Unreachable(_nobody_at(self.address)) from error
+            raise Overloaded(f"{self.url} broke the connection.") from error
+        except self._requests.RequestException as error:
+            raise ServiceError(f"{self.address} cannot be asked: {error}") from error
         if not response.ok:
             raise error_from(_code_of(response.status_code), _sentence_of(response))
-        outputs = response.json()["outputs"]
-        if not isinstance(outputs, dict):  # a single output has no name there
-            outputs = {ONLY_OUTPUT.get(signature, "output"): outputs}
-        return {
-            name: np.asarray(from_json(value), FLOATS.get(name))
-            for name, value in outputs.items()
-        }
+        return self._outputs(signature, response)
+
+    def _outputs(self, signature: str, response: Any) -> Arrays:
+        try:
+            outputs = response.json()["outputs"]
+            if not isinstance(outputs, dict):  # a single output has no name there
+                outputs = {ONLY_OUTPUT.get(signature, "output"): outputs}
+            return {
+                name: np.asarray(from_json(value), FLOATS.get(name))
+                for name, value in outputs.items()
+            }
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ServiceError(
+                f"{self.url} answered {response.status_code} with what is no answer of "
+                f"TF Serving: {response.text[:80]!r}. Is another program at this "
+                "address?"
+            ) from error
 
     def close(self) -> None:
         self._session.close()
 
 
-def code_name(error: tf.errors.OpError) -> str:
+def _nobody_at(address: str) -> str:
+    return (
+        f"Nothing answers at {address}; start a server there (training.serve or TF "
+        "Serving), or correct host and port."
+    )
+
+
+def _never_connected(error: Any) -> bool:
+    """Whether requests failed before there was a connection."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return type(reason).__name__ in ("NewConnectionError", "NameResolutionError")
+
+
+def code_name(error: Exception) -> str:
     """The status code of a TensorFlow error, as gRPC calls it.
 
     Example:
 
+    >>> import tensorflow as tf
     >>> code_name(tf.errors.InvalidArgumentError(None, None, "no"))
     'INVALID_ARGUMENT'
     """

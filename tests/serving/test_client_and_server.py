@@ -1,7 +1,10 @@
 """One client, four ways to the same answers: disk, REST, gRPC, and with a task axis."""
 
+import http.server
 import json
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -236,9 +239,91 @@ def test_overload_is_tried_again_until_the_time_is_up():
     assert time.monotonic() - start < 1
 
 
-def test_a_server_that_is_not_there():
-    client = Client("http://127.0.0.1:9", "bot", timeout=0.2)
-    with client, pytest.raises(ServiceError, match="No answer within"):
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_a_server_that_is_not_there_is_told_at_once(scheme):
+    start = time.monotonic()
+    with (
+        Client(f"{scheme}://127.0.0.1:9", "bot", timeout=60) as client,
+        pytest.raises(ServiceError, match=r"Nothing answers at .*127\.0\.0\.1:9"),
+    ):
         client.embed(["a"])
-    with pytest.raises(ValueError, match="neither a folder"):
-        Client("ftp://x", "bot")
+    assert time.monotonic() - start < 10
+
+
+def test_a_server_that_was_there_is_waited_for():
+    client = Client("http://127.0.0.1:9", "bot", timeout=0.4)
+    client.transport, away = Flaky(0), client.transport
+    client.embed(["a"])
+    client.transport = away
+    with pytest.raises(ServiceError, match="Nothing answers"):
+        client.embed(["a"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target": "ftp://x", "model": "bot"}, "neither a folder"),
+        ({"target": "http://x", "model": ""}, "needs the model's name"),
+        ({"target": "http://x", "model": "b", "timeout": float("nan")}, "positive"),
+        ({"target": "http://x", "model": "b", "version": 0}, "whole number from 1"),
+    ],
+)
+def test_a_client_is_told_what_it_lacks(options, message):
+    with pytest.raises(ValueError, match=message):
+        Client(**options)
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["<html>", "", "[1]", '{"outputs": {"vectors": [[1], [2, 3]]}}', '{"outputs": {}}'],
+)
+def test_another_program_at_the_address_is_told_as_such(body):
+    class Another(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Another) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        client = Client(f"http://127.0.0.1:{server.server_port}", "bot")
+        with client, pytest.raises(ServiceError, match=r"another program|no vectors"):
+            client.embed(["a"])
+        server.shutdown()
+
+
+def test_a_client_of_a_server_loads_no_tensorflow():
+    code = """
+import sys
+from maml_tf.serving import Client, ServiceError, TenantStore
+for scheme in ("http", "grpc"):
+    try:
+        Client(scheme + "://127.0.0.1:9", "bot").embed(["a"])
+    except ServiceError as error:
+        assert "Nothing answers" in str(error), error
+print([name for name in ("tensorflow", "keras", "keras_nlp") if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "[]\n"
+
+
+def test_an_error_without_text_does_not_end_the_watcher(tmp_path, monkeypatch):
+    from maml_tf.serving import served_versions
+
+    folder = tmp_path / "bot" / "1"
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").touch()
+
+    def fail(_):
+        raise AssertionError
+
+    monkeypatch.setattr(served_versions, "load_signatures", fail)
+    versions = served_versions.ServedVersions(folder.parent)
+    versions.look()
+    assert versions.status() == [(1, "END", "AssertionError")]

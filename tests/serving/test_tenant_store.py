@@ -3,12 +3,19 @@
 import shutil
 import subprocess
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from maml_tf.serving import AdaptedState, RequestError, StaleStateError, TenantStore
+from maml_tf.serving import (
+    AdaptedState,
+    Limits,
+    RequestError,
+    StaleStateError,
+    TenantStore,
+)
 from maml_tf.serving.tenant_backends import RedisBackend, SQLiteBackend
 
 
@@ -116,3 +123,58 @@ def test_another_process_sees_the_same_bots(tmp_path):
     first = TenantStore(tmp_path / "bots.sqlite", Service())
     first.add("shop", [("a", "x")])
     assert SQLiteBackend(tmp_path / "bots.sqlite").read("shop").examples == [("a", "x")]
+
+
+BAD_EXAMPLES = {
+    "nothing to see": (("\u200b", "pay"), r"text of examples\[1\] is empty.*neither"),
+    "empty label": (("pay", " "), r"label of examples\[1\] is empty"),
+    "no text": ((None, "pay"), r"text of examples\[1\] has to be a text, not None"),
+    "a number": (("pay", 0), r"label of examples\[1\] has to be a text, not 0"),
+    "not a number": ((float("nan"), "pay"), r"examples\[1\] has to be a text, not nan"),
+    "bytes": ((b"pay", "pay"), r"examples\[1\] has to be a text, not bytes"),
+    "half an emoji": (("\ud83d", "pay"), r"examples\[1\] .* half a character"),
+    "too long": (("a" * 10_001, "pay"), r"examples\[1\] has 10001 bytes"),
+    "no pair": (("pay",), r"examples\[1\] has to be a pair"),
+    "one string": ("ab", r"examples\[1\] has to be a pair"),
+    "nothing": (None, r"examples\[1\] has to be a pair"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_EXAMPLES)
+def test_what_no_bot_can_learn_is_not_stored(tmp_path, case):
+    example, message = BAD_EXAMPLES[case]
+    store = TenantStore(tmp_path / "bots.sqlite", Service())
+    with pytest.raises(RequestError, match=message):
+        store.add("shop", [("where is it", "find"), example])
+    assert store.bots() == []
+
+
+def test_more_examples_than_the_model_takes_are_refused(tmp_path):
+    limits = Limits(examples=3)
+    store = TenantStore(tmp_path / "bots.sqlite", Service(), limits=limits)
+    store.add("shop", [("a", "x"), ("b", "y")])
+    with pytest.raises(RequestError, match=r"'shop' would have 4 examples.*at most 3"):
+        store.add("shop", [("c", "x"), ("d", "y")])
+    store.add("shop", [("c", "x")])
+    assert len(store.examples("shop")) == 3
+
+
+def test_a_text_under_two_labels_is_warned_of(tmp_path):
+    store = TenantStore(tmp_path / "bots.sqlite", Service())
+    store.add("shop", [("Where is it", "find")])
+    with pytest.warns(UserWarning, match="'where  is IT' is taught as 'pay' and as 'f"):
+        store.add("shop", [("where  is IT", "pay")])
+    with pytest.warns(UserWarning, match="'x' is taught as 'b' and as 'a'"):
+        store.add("both", [("x", "a"), ("x", "b")])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        store.add("shop", [("another", "find"), ("another", "find")])
+    assert len(store.examples("shop")) == 4
+
+
+def test_a_state_that_is_none_is_learned_anew(tmp_path):
+    store = TenantStore(tmp_path / "bots.sqlite", Service())
+    store.add("shop", [("a", "x"), ("b", "y")])
+    for garbage in (b"", b"\xff" * 9, b"\2\0\0\0[]abc", b"\1\0\0\0" + b"5" * 9):
+        store.backend.save_state("shop", 1, garbage)
+        assert store.predict("shop", ["q"]) == 2
