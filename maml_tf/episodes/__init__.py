@@ -6,7 +6,8 @@ Reading, splitting and drawing need no TensorFlow; only what makes tensors loads
 from typing import TYPE_CHECKING
 
 from maml_tf.episodes.corpus import Corpus, CorpusError
-from maml_tf.episodes.readers import read_corpus
+from maml_tf.episodes.readers import read_corpus, read_texts
+from maml_tf.episodes.reading_report import ReadingReport
 from maml_tf.episodes.sampler import EpisodeIndices, EpisodeSampler, SamplingError
 from maml_tf.episodes.splits import ClassSplit, split_classes
 from maml_tf.lazy_imports import lazy_attributes
@@ -21,10 +22,12 @@ __all__ = [
     "EncodedCorpus",
     "EpisodeIndices",
     "EpisodeSampler",
+    "ReadingReport",
     "SamplingError",
     "encode_corpus",
     "episode_dataset",
     "read_corpus",
+    "read_texts",
     "split_classes",
 ]
 

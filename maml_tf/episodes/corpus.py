@@ -3,9 +3,10 @@
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from maml_tf.episodes.reading_report import ReadingReport, report_on
 from maml_tf.episodes.same_text import text_digest
 
 
@@ -24,6 +25,7 @@ class Corpus:
         templates: near-duplicates of a class share one; they never stand on both sides
             of an episode.
         name: used in messages.
+        report: what a reader found and skipped; None for a corpus that was not read.
 
     Raises:
         CorpusError: if it is empty, the columns differ in length, or an entry is no
@@ -40,6 +42,7 @@ class Corpus:
     groups: tuple[str, ...] | None = None
     templates: tuple[str, ...] | None = None
     name: str = "corpus"
+    report: ReadingReport | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for column in ("texts", "labels", "groups", "templates"):
@@ -70,9 +73,15 @@ class Corpus:
         """The rows of the given classes."""
         wanted = set(classes)
         rows = [i for i, label in enumerate(self.labels) if label in wanted]
-        columns = (self.texts, self.labels, self.groups, self.templates)
+
+        def cut(column: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(column[i] for i in rows)
+
         return Corpus(
-            *(c if c is None else tuple(c[i] for i in rows) for c in columns),
+            cut(self.texts),
+            cut(self.labels),
+            None if self.groups is None else cut(self.groups),
+            None if self.templates is None else cut(self.templates),
             name=name or self.name,
         )
 
@@ -154,13 +163,45 @@ def _strings(values: Iterable[str], column: str, name: str) -> tuple[str, ...]:
     return tuple(map(str, column_values))
 
 
-def corpus_of_rows(rows: Iterable[tuple[str, str, str | None]], name: str) -> Corpus:
-    """A corpus of (text, label, group) rows, each (text, label) kept once."""
-    unique = {(text, label): group for text, label, group in rows}
-    groups = tuple(unique.values())
+def corpus_of_rows(
+    rows: Iterable[tuple[str, str, str | None]],
+    name: str,
+    *,
+    files: int = 0,
+    skipped: Mapping[str, int] | None = None,
+    notes: Sequence[str] = (),
+) -> Corpus:
+    """A corpus of (text, label, group) rows, each (text, label) kept once.
+
+    Args:
+        rows: in the order that the corpus shall have.
+        name: of the corpus, for messages.
+        files, skipped, notes: for the corpus' report; see `ReadingReport`.
+
+    Example:
+
+    >>> corpus = corpus_of_rows([("hi", "greet", None), ("hi", "greet", None)], "bot")
+    >>> corpus.texts, corpus.report.duplicates
+    (('hi',), 1)
+    """
+    every = list(rows)
+    unique: dict[tuple[str, str], str | None] = {}
+    for text, label, group in every:
+        unique.setdefault((text, label), group)
+    groups = [group for group in unique.values() if group is not None]
+    if 0 < len(groups) < len(unique):
+        missing = len(unique) - len(groups)
+        notes = [*notes, f"groups are not used, because {missing} rows have none"]
     return Corpus(
         tuple(text for text, _ in unique),
         tuple(label for _, label in unique),
-        None if any(g is None for g in groups) else groups,  # type: ignore[arg-type]
+        tuple(groups) if len(groups) == len(unique) else None,
         name=name,
+        report=report_on(
+            [(text, label) for text, label, _ in every],
+            name,
+            files=files,
+            skipped=skipped,
+            notes=notes,
+        ),
     )

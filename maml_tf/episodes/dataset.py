@@ -1,6 +1,6 @@
 """Texts tokenised once, and `tf.data` datasets of episodes made of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from maml_tf.episodes.corpus import Corpus
+from maml_tf.episodes.near_duplicates import TextLabels
 from maml_tf.episodes.sampler import EpisodeSampler
 from maml_tf.text_lengths import LENGTH_BUCKETS, bucket_for
 
@@ -18,7 +19,7 @@ class EncodedCorpus:
 
     Attributes:
         inputs: an array `[examples, ...]`, or a dict of arrays `[examples, length]`.
-        labels: int32 `[examples]`.
+        labels: int32 `[examples]`; of texts, they know which rows hold the same one.
         class_names: the name of each label.
         templates: int `[examples]`, or None.
         lengths: tokens of each text, or None where inputs are not texts.
@@ -63,10 +64,25 @@ def encode_corpus(
         templates = np.unique(corpus.templates, return_inverse=True)[1]
     return EncodedCorpus(
         inputs,
-        np.array([numbers[label] for label in corpus.labels], "int32"),
+        TextLabels.of(
+            np.array([numbers[label] for label in corpus.labels], "int32"),
+            _same_texts(inputs),
+        ),
         corpus.classes,
         templates,
         inputs["padding_mask"].astype("int32").sum(axis=1),
+    )
+
+
+def _same_texts(inputs: dict[str, np.ndarray]) -> np.ndarray:
+    """A number for each row; rows of the same tokens, which are one text, share it."""
+    first: dict[bytes, int] = {}
+    columns = [inputs[name] for name in sorted(inputs)]
+    return np.array(
+        [
+            first.setdefault(b"".join(column[row].tobytes() for column in columns), row)
+            for row in range(len(columns[0]))
+        ]
     )
 
 
@@ -111,7 +127,7 @@ def episode_dataset(
     def crop(array: np.ndarray, rows: np.ndarray, length: int | None) -> np.ndarray:
         return array[rows] if length is None else array[rows, :length]
 
-    def batches():
+    def batches() -> Iterator[Any]:
         step = start_step
         while steps is None or step < start_step + steps:
             drawn = sampler.sample(step)

@@ -4,6 +4,8 @@ import random
 from typing import Any
 
 from maml_tf.episodes.corpus import Corpus, CorpusError
+from maml_tf.episodes.reading_report import report_on
+from maml_tf.episodes.same_text import text_key
 from maml_tf.episodes.slot_values import Values, values_of
 
 ROWS_PER_CLASS = 120
@@ -28,7 +30,7 @@ def read_home_assistant_intents(languages: str = "en", *, seed: int = 0) -> Corp
 
     known = home_assistant_intents.get_languages()
     codes = sorted(known) if languages == "all" else languages.split(",")
-    columns: list[list[str]] = [[], [], [], []]
+    rows: list[tuple[str, str, str, str]] = []
     for code in codes:
         content = home_assistant_intents.get_intents(code) if code in known else None
         if content is None:
@@ -41,12 +43,27 @@ def read_home_assistant_intents(languages: str = "en", *, seed: int = 0) -> Corp
             for text, template in _walk_intent(
                 content, blocks, values_of(code), f"{seed}/{label}"
             ):
-                for column, value in zip(
-                    columns, (text, label, code, f"{label}/{template}"), strict=True
-                ):
-                    column.append(value)
+                rows.append((text, label, code, f"{label}/{template}"))
+    # A sentence that two intents of a language make tells nothing of either.
+    labels: dict[tuple[str, str], set[str]] = {}
+    for text, label, code, _ in rows:
+        labels.setdefault((code, text_key(text)), set()).add(label)
+    kept = [row for row in rows if len(labels[row[2], text_key(row[0])]) == 1]
     name = f"home_assistant_intents:{languages}"
-    return Corpus(*(tuple(column) for column in columns), name=name)
+    left = len(rows) - len(kept)
+    texts, classes, groups, templates = zip(*kept, strict=True)
+    return Corpus(
+        texts,
+        classes,
+        groups,
+        templates,
+        name=name,
+        report=report_on(
+            list(zip(texts, classes, strict=True)),
+            name,
+            skipped={"sentences that two intents share": left} if left else {},
+        ),
+    )
 
 
 def _walk_intent(

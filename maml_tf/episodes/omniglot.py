@@ -90,7 +90,7 @@ def image_episodes(encoded: EncodedCorpus, **options: Any) -> tf.data.Dataset:
     1.0
     """
 
-    def scale(x: dict[str, Any], y: tf.Tensor):
+    def scale(x: dict[str, Any], y: tf.Tensor) -> tuple[dict[str, Any], tf.Tensor]:
         scaled = {
             key: tf.cast(value, tf.float32) / 255 if key.endswith("inputs") else value
             for key, value in x.items()

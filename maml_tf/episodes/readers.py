@@ -1,36 +1,66 @@
 """Reading a corpus that a short specification names."""
 
-import csv
-import json
-import re
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable
 from pathlib import Path
 
-from maml_tf.episodes.corpus import Corpus, CorpusError, corpus_of_rows
+from maml_tf.episodes.corpus import Corpus, CorpusError
+from maml_tf.episodes.csv_rows import read_csv_rows, read_csv_texts
+from maml_tf.episodes.fields import Columns, clean_text
 from maml_tf.episodes.home_assistant import read_home_assistant_intents
+from maml_tf.episodes.json_rows import read_json_rows, read_json_texts
+from maml_tf.episodes.rasa import read_rasa
+from maml_tf.episodes.reading import Reading
+from maml_tf.episodes.text_files import existing_path, lines_of
+from maml_tf.episodes.text_folders import read_text_folder
 from maml_tf.episodes.tfds_reader import read_tfds
 
-Row = tuple[str, str, str | None]
-TEXT_NAMES = ("text", "utterance", "sentence", "query")
-LABEL_NAMES = ("label", "intent", "category", "class")
-GROUP_NAMES = ("group", "domain")
 FORMS = (
     "jsonl:FILE, csv:FILE, rasa:FILE_OR_DIRECTORY, directory:DIRECTORY, tfds:NAME or "
     "home_assistant_intents[:LANGUAGE,…]"
 )
+KINDS = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".yml": "rasa",
+    ".yaml": "rasa",
+    ".md": "rasa",  # is told that it is too old
+}
+READERS: dict[str, Callable[[Path, Reading, Columns], None]] = {
+    "jsonl": read_json_rows,
+    "csv": read_csv_rows,
+    "rasa": lambda path, reading, _: read_rasa(path, reading),
+    "directory": lambda path, reading, _: read_text_folder(path, reading),
+}
+TABLES = ("jsonl", "csv")
 
 
 def read_corpus(
-    spec: str, *, seed: int = 0, data_dir: str | None = None, download: bool = True
+    spec: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    data_dir: str | None = None,
+    download: bool = True,
+    text_column: str | None = None,
+    label_column: str | None = None,
 ) -> Corpus:
     """Reads labelled texts.
 
     Args:
         spec: `jsonl:FILE`, `csv:FILE`, `rasa:FILE_OR_DIRECTORY`, `directory:DIRECTORY`,
-            `tfds:NAME`, `home_assistant_intents:en,de`; or a path whose ending tells.
+            `tfds:NAME`, `home_assistant_intents:en,de`; or the path of a file or folder
+            alone, whose ending or content tells.
         seed: for corpora that are made by random walks.
         data_dir: where TFDS looks for prepared data.
         download: whether TFDS may download.
+        text_column: the field of a CSV file or of JSON lines that holds the texts; the
+            first of the usual names (`text`, `utterance`, `query`, …) if None.
+        label_column: the field that holds the labels; likewise (`label`, `intent`, …).
+
+    Returns:
+        The corpus. Its `report` tells what was read, left aside and contradictory.
 
     Raises:
         CorpusError: naming the file, the line and what is wrong with it.
@@ -39,113 +69,112 @@ def read_corpus(
 
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.csv"
-    >>> _ = path.write_text("text,label\\nhello,greet\\nso long,leave\\n")
-    >>> read_corpus(f"csv:{path}").classes
-    ('greet', 'leave')
+    >>> _ = path.write_text("Utterance;Intent\\nhello, you;greet\\nso long;leave\\n")
+    >>> corpus = read_corpus(f"csv:{path}")
+    >>> corpus.texts, corpus.classes
+    (('hello, you', 'so long'), ('greet', 'leave'))
     """
+    spec = os.fspath(spec)
     kind, _, rest = spec.partition(":")
+    columns = Columns(text_column, label_column)
+    if columns != Columns() and kind in {
+        "home_assistant_intents",
+        "tfds",
+        "rasa",
+        "directory",
+    }:
+        raise CorpusError(
+            f"{spec!r:.80} has no columns to be named; text_column and label_column "
+            "are for CSV and JSON lines."
+        )
     if kind == "home_assistant_intents":
         return read_home_assistant_intents(rest or "en", seed=seed)
     if kind == "tfds":
         return read_tfds(rest, data_dir=data_dir, download=download)
-    if kind not in READERS:
-        kind, rest = _kind_of_path(spec), spec
-    path = Path(rest)
-    if not path.exists():
-        raise CorpusError(f"{path} does not exist; check the path in {spec!r}.")
+    kind, path = _kind_and_path(spec)
+    reading = Reading()
+    READERS[kind](path, reading, columns)
+    return reading.corpus(str(path))
+
+
+def read_texts(
+    spec: str | os.PathLike[str], *, text_column: str | None = None
+) -> list[str]:
+    """Reads texts without labels, such as questions to a bot, in their order.
+
+    Args:
+        spec: the path of a file, or `jsonl:FILE` or `csv:FILE`. Lines of a .jsonl
+            file are strings or objects with a `text`; a .csv or .tsv file has a header
+            with a text, or a single column; any other file is a text a line.
+        text_column: the field that holds the texts; one of the usual names if None.
+
+    Raises:
+        CorpusError: naming the file, the line and what is wrong with it.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "questions.txt"
+    >>> _ = path.write_text("where is it?\\n\\nhow much?\\n")
+    >>> read_texts(path)
+    ['where is it?', 'how much?']
+    """
+    spec = os.fspath(spec)
+    kind, _, rest = spec.partition(":")
+    if kind in TABLES:
+        path = existing_path(rest)
+    else:
+        path = existing_path(spec)
+        kind = KINDS.get(path.suffix.lower(), "lines")
+    if path.is_dir():
+        raise CorpusError(f"{path} is a folder; give a file of texts.")
+    reading, columns = Reading(), Columns(text_column)
+    if kind == "jsonl":
+        texts = read_json_texts(path, reading, columns)
+    elif kind == "csv":
+        texts = read_csv_texts(path, reading, columns)
+    elif kind == "lines":
+        texts = [
+            clean_text(line, f"{path}, line {number},")
+            for number, line in enumerate(lines_of(reading.open(path)), start=1)
+            if line.strip()
+        ]
+    else:
+        raise CorpusError(f"{path} is no file of texts; give a .txt, .jsonl or .csv.")
+    if not texts:
+        raise CorpusError(f"{path} holds no texts; give one a line.")
+    return texts
+
+
+def _kind_and_path(spec: str) -> tuple[str, Path]:
+    """Which reader a specification wants, and of what."""
+    kind, _, rest = spec.partition(":")
+    if kind in READERS:
+        path = existing_path(rest)
+        if path.is_dir() and kind in TABLES:
+            raise CorpusError(f"{path} is a folder; {kind}: wants a file.")
+        return kind, path
     try:
-        rows = list(READERS[kind](path))
-    except (UnicodeDecodeError, OSError) as error:
-        raise CorpusError(f"{path} cannot be read as UTF-8 text: {error}.") from error
-    if not rows:
-        raise CorpusError(f"{path} holds no rows; give texts with labels.")
-    return corpus_of_rows(rows, str(path))
-
-
-def _kind_of_path(spec: str) -> str:
-    path = Path(spec)
-    kinds = {".jsonl": "jsonl", ".csv": "csv", ".yml": "rasa", ".yaml": "rasa"}
+        path = existing_path(spec)
+    except CorpusError as error:
+        # What looks like a path is a path that is wrong; the rest is no form we know.
+        if ":" in spec or not ("/" in spec or Path(spec).suffix in KINDS):
+            raise CorpusError(
+                f"The corpus {spec!r:.80} is not known; give {FORMS}."
+            ) from error
+        raise
     if path.is_dir():
-        return "directory"
-    if path.exists() and path.suffix in kinds:
-        return kinds[path.suffix]
-    raise CorpusError(f"The corpus {spec!r} is not known; give {FORMS}.")
+        return _kind_of_folder(path), path
+    if path.suffix.lower() not in KINDS:
+        raise CorpusError(
+            f"{path} does not tell by its ending what it holds; give {FORMS}."
+        )
+    return KINDS[path.suffix.lower()], path
 
 
-def _row(fields: dict, place: str) -> Row:
-    def find(names):
-        value = next((fields[name] for name in names if fields.get(name)), None)
-        return str(value).strip() if value is not None else ""
-
-    text, label = find(TEXT_NAMES), find(LABEL_NAMES)
-    if not text or not label:
-        missing = "text" if not text else "label"
-        raise CorpusError(f"{place} has no {missing}; fill it in or remove the row.")
-    return text, label, find(GROUP_NAMES) or None
-
-
-def _read_jsonl(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            place = f"{path}, line {number},"
-            try:
-                fields = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise CorpusError(f"{place} is not JSON: {error.msg}.") from error
-            if not isinstance(fields, dict):
-                raise CorpusError(f'{place} is not an object like {{"text": …}}.')
-            yield _row(fields, place)
-
-
-def _read_csv(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        for fields in reader:
-            yield _row(fields, f"{path}, line {reader.line_num},")
-
-
-# [entity](type), [entity]{"entity": "type"} and the like stand for the bare entity.
-_ANNOTATION = re.compile(r"\[([^\]]*)\](?:\([^)]*\)|\{[^}]*\})")
-
-
-def _read_rasa(path: Path) -> Iterator[Row]:
-    import yaml
-
-    files = [path]
-    if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.suffix in (".yml", ".yaml"))
-    for file in files:
-        try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            raise CorpusError(f"{file} is not YAML: {error}.") from error
-        blocks = content.get("nlu") if isinstance(content, dict) else None
-        for block in blocks or []:
-            if "intent" not in block:
-                continue
-            for line in str(block.get("examples") or "").splitlines():
-                text = _ANNOTATION.sub(r"\1", line.strip().removeprefix("-")).strip()
-                if text:
-                    yield text, str(block["intent"]), None
-
-
-def _read_directory(path: Path) -> Iterator[Row]:
-    for entry in sorted(path.iterdir()):
-        if entry.suffix == ".txt":
-            for line in entry.read_text(encoding="utf-8").splitlines():
-                if line.strip():
-                    yield line.strip(), entry.stem, None
-        elif entry.is_dir():
-            for file in sorted(entry.glob("*.txt")):
-                if text := file.read_text(encoding="utf-8").strip():
-                    yield text, entry.name, None
-
-
-READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
-    "jsonl": _read_jsonl,
-    "csv": _read_csv,
-    "rasa": _read_rasa,
-    "directory": _read_directory,
-}
+def _kind_of_folder(path: Path) -> str:
+    """Rasa's data where a folder has YAML files and no text files."""
+    endings = {file.suffix.lower() for file in path.rglob("*")}
+    return (
+        "rasa" if endings & {".yml", ".yaml"} and ".txt" not in endings else "directory"
+    )

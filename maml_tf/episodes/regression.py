@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -90,7 +91,7 @@ def regression_episodes(
             "have to be at least 1."
         )
 
-    def batch(number: tf.Tensor):
+    def batch(number: tf.Tensor) -> Any:
         # A generator keyed by seed and number; its draws do not repeat in a batch.
         base = tf.stack([tf.cast(seed, tf.int64), number])
         seeds = tf.random.split(base, 3)

@@ -1,9 +1,11 @@
 """Drawing N-way K-shot tasks from labelled rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from maml_tf.episodes.near_duplicates import can_divide, clusters_of, divide
 
 Range = int | tuple[int, int]
 
@@ -25,12 +27,14 @@ class EpisodeIndices:
 class EpisodeSampler:
     """Draws batches of tasks, each a function of the seed and its number alone.
 
-    No class stands twice in a task, no row (and no template of a class) on both
-    sides, and labels are permuted anew in every task, without which a meta-learner
+    No class stands twice in a task, no row (and no template of a class, and no text) on
+    both sides, and labels are permuted anew in every task, without which a meta-learner
     memorises (arXiv 2106.16245).
 
     Args:
-        labels: the class of each row.
+        labels: the class of each row. `EncodedCorpus.labels` know which rows hold the
+            same text; such rows never stand on both sides of a task, whatever classes
+            they are of.
         ways, shots: numbers, or inclusive ranges drawn once a batch.
         queries: query rows of each class.
         tasks_per_batch: tasks in a batch.
@@ -66,6 +70,7 @@ class EpisodeSampler:
         self.queries = _range("queries", queries, 1)[0]
         self.tasks, self.seed = tasks_per_batch, seed
         needed = self.shots[1] + self.queries
+        self.texts = getattr(labels, "texts", None)
         self.rows: list[np.ndarray] = []
         self.clusters: list[list[np.ndarray] | None] = []
         for label, rows, clusters in _by_class(labels, templates):
@@ -73,7 +78,7 @@ class EpisodeSampler:
                 if drop_small_classes:
                     continue
                 name = class_names[label] if class_names else label
-                detail = f" in {len(clusters)} templates" if clusters else ""
+                detail = f" in {len(clusters)} groups of like ones" if clusters else ""
                 raise SamplingError(
                     f"Class {name!r} has {len(rows)} rows{detail}, but {self.shots[1]} "
                     f"shots and {self.queries} queries need {needed}; add rows, lower "
@@ -95,11 +100,21 @@ class EpisodeSampler:
         tasks = [self._task(random, ways, shots) for _ in range(self.tasks)]
         return EpisodeIndices(*(np.stack(part) for part in zip(*tasks, strict=True)))
 
-    def _task(self, random: np.random.Generator, ways: int, shots: int):
-        chosen = random.choice(len(self.rows), ways, replace=False)
-        support, query = zip(
-            *(self._class(random, c, shots) for c in chosen), strict=True
-        )
+    def _task(
+        self, random: np.random.Generator, ways: int, shots: int
+    ) -> list[np.ndarray]:
+        for _ in range(1000):
+            chosen = random.choice(len(self.rows), ways, replace=False)
+            support, query = zip(
+                *(self._class(random, c, shots) for c in chosen), strict=True
+            )
+            if not self._share_a_text(support, query):
+                break
+        else:
+            raise SamplingError(
+                "The classes share so many texts that no task could be drawn in which "
+                "none stands on both sides; give each text one label."
+            )
         parts = []
         for rows in (support, query):
             labels = np.repeat(np.arange(ways), len(rows[0]))
@@ -107,7 +122,18 @@ class EpisodeSampler:
             parts += [np.concatenate(rows)[order], labels[order].astype("int32")]
         return parts
 
-    def _class(self, random: np.random.Generator, label: int, shots: int):
+    def _share_a_text(
+        self, support: tuple[np.ndarray, ...], query: tuple[np.ndarray, ...]
+    ) -> bool:
+        """Whether texts stand on both sides, under labels of different classes."""
+        if self.texts is None:
+            return False
+        sides = (self.texts[np.concatenate(rows)] for rows in (support, query))
+        return bool(np.intersect1d(*sides).size)
+
+    def _class(
+        self, random: np.random.Generator, label: int, shots: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         clusters = self.clusters[label]
         needed = shots + self.queries
         if clusters is None:
@@ -121,16 +147,19 @@ class EpisodeSampler:
             cuts = np.flatnonzero((sizes >= shots) & (total - sizes >= self.queries))
             if len(cuts):
                 cut = int(random.choice(cuts)) + 1
-                sides = order[:cut], order[cut:]
-                return tuple(
-                    random.choice(
-                        np.concatenate([clusters[i] for i in side]),
-                        count,
-                        replace=False,
-                    )
-                    for side, count in zip(sides, (shots, self.queries), strict=True)
-                )
-        raise SamplingError("Templates could not be divided; use more of them.")
+                sides = order[:cut].tolist(), order[cut:].tolist()
+                break
+        else:
+            # Few divisions are possible, so that chance does not find them.
+            lengths = [len(cluster) for cluster in clusters]
+            sides = divide(lengths, shots, self.queries, random)
+        support, query = (
+            random.choice(
+                np.concatenate([clusters[i] for i in side]), count, replace=False
+            )
+            for side, count in zip(sides, (shots, self.queries), strict=True)
+        )
+        return support, query
 
 
 def large_classes(
@@ -153,23 +182,31 @@ def large_classes(
     )
 
 
-def _by_class(labels, templates):
-    """Each label with its rows, and those by template where there are templates."""
+def _by_class(
+    labels: Sequence[int] | np.ndarray, templates: np.ndarray | None
+) -> Iterator[tuple[int, np.ndarray, list[np.ndarray] | None]]:
+    """Each label with its rows, and those in clusters where some belong together."""
+    texts = getattr(labels, "texts", None)
     labels = np.asarray(labels)
     for label in np.unique(labels):
         rows, clusters = np.flatnonzero(labels == label), None
-        if templates is not None:
-            marks = np.asarray(templates)[rows]
+        same = None if texts is None else np.asarray(texts)[rows]
+        if same is not None and len(np.unique(same)) == len(same):
+            same = None
+        marks = None if templates is None else np.asarray(templates)[rows]
+        if same is not None:
+            marks = clusters_of(marks, same)
+        if marks is not None:
             clusters = [rows[marks == mark] for mark in np.unique(marks)]
-        yield label, rows, clusters
+        yield int(label), rows, clusters
 
 
-def _enough(rows, clusters, shots: int, queries: int) -> bool:
+def _enough(
+    rows: np.ndarray, clusters: list[np.ndarray] | None, shots: int, queries: int
+) -> bool:
     if clusters is None:
         return len(rows) >= shots + queries
-    # The largest template may fall to either side; the others must fill the rest.
-    largest = max(len(cluster) for cluster in clusters)
-    return len(clusters) > 1 and len(rows) - largest >= max(shots, queries)
+    return can_divide([len(cluster) for cluster in clusters], shots, queries)
 
 
 def _range(name: str, value: Range, least: int) -> tuple[int, int]:

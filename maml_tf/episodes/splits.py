@@ -1,12 +1,15 @@
 """Dividing the classes of a corpus, so that test classes are new."""
 
-import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from maml_tf.episodes.corpus import Corpus, CorpusError
+from maml_tf.episodes.fields import clean_label
+from maml_tf.episodes.json_rows import parse_json
 
 NAMES = ("train", "validation", "test")
 
@@ -73,11 +76,10 @@ def split_classes(corpus: Corpus, spec: str = "random", *, seed: int = 0) -> Cla
 def _shares(names: tuple[str, ...], text: str, seed: int) -> list[list[str]]:
     try:
         shares = [float(part) for part in text.split(",")]
-        assert len(shares) == 3 and abs(sum(shares) - 1) < 1e-6 and min(shares) > 0
-    except (ValueError, AssertionError) as error:
-        raise CorpusError(
-            f"{text!r} is not three positive shares that add up to 1."
-        ) from error
+    except ValueError:
+        shares = []
+    if len(shares) != 3 or not abs(sum(shares) - 1) < 1e-6 or min(shares) <= 0:
+        raise CorpusError(f"{text!r} is not three positive shares that add up to 1.")
     order = np.random.default_rng(seed).permutation(sorted(names)).tolist()
     ends = np.round(np.cumsum(shares) * len(order)).astype(int)
     return [order[: ends[0]], order[ends[0] : ends[1]], order[ends[1] :]]
@@ -89,6 +91,13 @@ def _by_group(corpus: Corpus, rest: str, seed: int) -> list[list[str]]:
     groups = tuple(sorted(set(corpus.groups)))
     if rest:
         parts = dict(part.partition("=")[::2] for part in rest.split(";"))
+        strange = sorted(set(parts) - set(NAMES[1:]))
+        if strange or len(parts) < len(rest.split(";")):
+            what = f"{strange[0]!r:.40}" if strange else "a part twice"
+            raise CorpusError(
+                f"The class split 'group:{rest}' names {what}; write "
+                "group:validation=A+B;test=C, all other groups are for training."
+            )
         chosen = [parts.get(name, "").split("+") for name in NAMES[1:]]
         unknown = sorted({g for side in chosen for g in side} - set(groups))
         if unknown:
@@ -104,16 +113,47 @@ def _by_group(corpus: Corpus, rest: str, seed: int) -> list[list[str]]:
 def _from_file(corpus: Corpus, rest: str) -> list[list[str]]:
     path, _, key = rest.partition("#")
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        content = content[key] if key else content
-        valid = content.get("validation", content.get("valid"))
-        sides = [content["train"], valid, content["test"]]
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise CorpusError(f"The class split {path!r:.200} cannot be read.") from error
+    content = parse_json(text, path)
+    where = f"{path}, under {key!r}," if key else path
+    if key:
+        if not isinstance(content, dict) or key not in content:
+            keys = (
+                ", ".join(map(repr, content)) if isinstance(content, dict) else "none"
+            )
+            raise CorpusError(f"{path} has no key {key!r}; it has {keys:.200}.")
+        content = content[key]
+    if not isinstance(content, dict):
         raise CorpusError(
-            f"{path} gives no class split under {key or 'its top level'!r} "
-            f"({type(error).__name__}: {error})."
-        ) from error
-    missing = sorted({label for side in sides for label in side} - set(corpus.classes))
+            f"{where} holds no class split; give an object with lists of labels under "
+            "train, valid and test."
+        )
+    if "validation" in content and "valid" in content:
+        raise CorpusError(f"{where} has both valid and validation; keep one of them.")
+    sides = []
+    for name in NAMES:
+        found = "valid" if name == "validation" and "valid" in content else name
+        if found not in content:
+            raise CorpusError(
+                f"{where} has no {name}; its keys are "
+                f"{', '.join(map(repr, content)) or 'none'}."
+            )
+        sides.append(_labels(content[found], f"{where}: {found}"))
+    known = set(corpus.classes)
+    missing = sorted({label for side in sides for label in side} - known)
     if missing:
         raise CorpusError(f"{path} names classes not in {corpus.name}: {missing[:5]}.")
     return sides
+
+
+def _labels(value: Any, place: str) -> list[str]:
+    """A list of labels, each once."""
+    if not isinstance(value, list):
+        raise CorpusError(f"{place} is no list of labels; write them in brackets.")
+    labels = [clean_label(label, f"{place}[{i}]") for i, label in enumerate(value)]
+    twice = [label for label, count in Counter(labels).items() if count > 1]
+    if twice:
+        raise CorpusError(f"{place} names {twice[0]!r:.60} twice; keep one of them.")
+    return labels

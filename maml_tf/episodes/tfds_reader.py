@@ -1,5 +1,7 @@
 """Any text classification set of TensorFlow Datasets, by name."""
 
+from collections.abc import Iterator
+
 from maml_tf.episodes.corpus import Corpus, CorpusError, corpus_of_rows
 
 
@@ -35,7 +37,7 @@ def read_tfds(name: str, *, data_dir: str | None, download: bool) -> Corpus:
     target = next((k for k in label if k not in groups), None)
     group = next((k for k in groups if k.endswith("_name")), next(iter(groups), None))
 
-    def rows():
+    def rows() -> Iterator[tuple[str, str, str | None]]:
         for split in sorted(data):
             for example in tfds.as_numpy(data[split]):
                 if named:

@@ -7,15 +7,9 @@ import pytest
 from maml_tf.episodes import CorpusError, read_corpus, split_classes
 
 
-def write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def test_json_lines(tmp_path):
+def test_json_lines(write):
     path = write(
-        tmp_path / "a.jsonl",
+        "a.jsonl",
         '{"text": "hi", "label": "greet", "domain": "talk"}\n\n'
         '{"text": "hi", "label": "greet", "domain": "talk"}\n'
         '{"text": "再见", "label": "leave", "domain": "talk"}\n',
@@ -26,22 +20,73 @@ def test_json_lines(tmp_path):
     assert read_corpus(str(path)) == corpus
 
 
-def test_rasa_annotations_become_plain_text(tmp_path):
-    path = write(
-        tmp_path / "nlu.yml",
-        "nlu:\n- intent: book\n  examples: |\n    - fly to [Rome](city)\n"
-        '    - a [big]{"entity": "size"} car\n- lookup: x\n',
-    )
-    corpus = read_corpus(f"rasa:{path}")
-    assert corpus.texts == ("fly to Rome", "a big car")
-    assert corpus.classes == ("book",)
-
-
-def test_directories_of_text_files(tmp_path):
-    write(tmp_path / "greet.txt", "hi\nhello\n\n")
-    write(tmp_path / "leave" / "1.txt", "so long")
+def test_directories_of_text_files(write, tmp_path):
+    write("greet.txt", "\ufeffhi\nhello\n\n")
+    write("leave/1.txt", "so\nlong", encoding="utf-16")
+    write("leave/2.txt", "")
+    write("leave/notes.doc", "")
+    write("u\u0308ben.txt", "noch einmal")
+    write("README.md", "what is here")
+    write(".hidden.txt", "nothing")
     corpus = read_corpus(f"directory:{tmp_path}")
-    assert corpus.class_counts() == {"greet": 2, "leave": 1}
+    assert corpus.class_counts() == {"greet": 2, "leave": 1, "üben": 1}
+    assert corpus.texts[:3] == ("hi", "hello", "so\nlong")
+    assert corpus.report.files == 4
+    assert corpus.report.skipped == {
+        "files that are no .txt": 1,
+        "empty lines and files": 2,
+        "entries of folders that are no .txt files": 1,
+    }
+    assert read_corpus(tmp_path) == corpus
+    with pytest.raises(CorpusError, match="is a file; directory: wants the folder"):
+        read_corpus(f"directory:{tmp_path / 'greet.txt'}")
+
+
+def test_labels_may_be_whole_numbers_and_words_of_json(write):
+    rows = [{"text": "a", "label": 0}, {"text": "b", "label": "true"}]
+    rows.append({"text": "c", "label": 10**30})
+    path = write("a.jsonl", "\n".join(map(json.dumps, rows)))
+    assert read_corpus(path).labels == ("0", "true", "1" + "0" * 30)
+
+
+def test_a_report_says_what_was_read(write):
+    rows = [("hi", "greet"), ("hi", "greet"), ("HI ", "greet"), ("hi", "leave")]
+    rows += [("bye", "leave")]
+    lines = [json.dumps({"text": t, "intent": i}) for t, i in rows]
+    corpus = read_corpus(write("a.jsonl", "\n\n".join(lines)))
+    assert len(corpus) == 4
+    report = corpus.report
+    assert (report.files, report.rows, report.kept, report.classes) == (1, 5, 4, 2)
+    assert report.duplicates == 1 and report.spelling_variants == 1
+    assert report.contradictions == {"HI": ("greet", "leave")}
+    assert report.skipped == {"empty lines": 4}
+    text = str(report)
+    for part in ("4 texts of 2 classes", "left aside: 4 empty", "'HI' under greet"):
+        assert part in text
+    assert len(str(read_corpus(write("b.csv", "text,label\na,b\n")).report)) < 200
+
+
+def test_paths_without_a_form(write, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write("a.csv", "text,label\nhey,greet\n")
+    for spec in ("~/a.csv", "csv:~/a.csv", tmp_path / "a.csv", f"csv:{tmp_path}/a.csv"):
+        assert read_corpus(spec).texts == ("hey",)
+    nlu = "nlu:\n- intent: greet\n  examples: |\n    - hey\n"
+    write("bot/data/nlu.yml", nlu)
+    assert read_corpus("~/bot").classes == ("greet",)
+    for spec, message in [
+        ("~/nowhere.csv", "nowhere.csv does not exist"),
+        ("csv:~", "is a folder; csv: wants a file"),
+        (write("a.xlsx", ""), "does not tell by its ending"),
+        (str(write("notes.txt", "a")), "does not tell by its ending"),
+        ("jsonl:" + "a" * 5000, "is no path"),
+        ("jsonl:\0", "is no path"),
+        ("~nobody_of_this_name/a.csv", "is no path"),
+        ("", "is not known"),
+        ("csv", "path is empty"),
+    ]:
+        with pytest.raises(CorpusError, match=message):
+            read_corpus(spec)
 
 
 @pytest.mark.parametrize(
@@ -56,12 +101,30 @@ def test_directories_of_text_files(tmp_path):
         ("jsonl", '{"text": " ", "label": "b"}\n', "line 1, has no text"),
         ("jsonl", "{oops\n", "line 1, is not JSON"),
         ("jsonl", "[1]\n", "line 1, is not an object"),
+        ("jsonl", '{"text": null, "label": "b"}\n', "line 1, has null for its text"),
+        ("jsonl", '{"text": "a", "label": null}\n', "has null for its label"),
+        ("jsonl", '{"text": ["a"], "label": "b"}\n', "has a list for its text"),
+        ("jsonl", '{"text": "a", "label": {"b": 1}}\n', "has an object for its label"),
+        ("jsonl", '{"text": "a", "label": NaN}\n', "has the number nan for its label"),
+        ("jsonl", '{"text": "a", "label": 1.5}\n', "has the number 1.5 for its label"),
+        ("jsonl", '{"text": "a", "label": false}\n', "has false for its label"),
+        ("jsonl", '{"text": 7, "label": "b"}\n', "has the number 7 for its text"),
+        ("jsonl", '{"text": "a", "label": "b", "label": "c"}', "names 'label' twice"),
+        ("jsonl", '{"text": "a", "label": "b", "group": []}', "a list for its group"),
+        ("jsonl", '{"text": "a\\u0000", "label": "b"}', "a NUL character in its text"),
+        ("jsonl", '{"text": "a", "label": "\\udc00"}', "half a character .* its label"),
+        (
+            "jsonl",
+            '{"body": "a", "label": "b"}',
+            "line 1, has no text: .* 'body', 'lab",
+        ),
+        ("jsonl", "[" * 10**5, "line 1, is nested too deep"),
+        ("jsonl", "1" * 5000, "line 1, is not JSON"),
         ("csv", "text,label\na,b\n,c\n", "line 3, has no text"),
-        ("rasa", "nlu: [", "not YAML"),
     ],
 )
-def test_bad_files_are_named_with_their_line(tmp_path, kind, content, message):
-    path = write(tmp_path / "bad", content)
+def test_bad_files_are_named_with_their_line(write, kind, content, message):
+    path = write("bad", content)
     with pytest.raises(CorpusError, match=message):
         read_corpus(f"{kind}:{path}")
 
@@ -115,21 +178,21 @@ def test_unknown_tfds_set(tmp_path):
         read_corpus("tfds:no_such_set", data_dir=str(tmp_path), download=False)
 
 
-def test_splits_from_a_file(tmp_path):
+def test_splits_from_a_file(write, tmp_path):
     rows = [{"text": f"{c}{i}", "label": c} for c in "abcd" for i in range(3)]
-    path = write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows)))
+    path = write("a.jsonl", "\n".join(map(json.dumps, rows)))
     corpus = read_corpus(f"jsonl:{path}")
     folds = {"01": {"train": ["a", "b"], "valid": ["c"], "test": ["d"]}}
-    write(tmp_path / "folds.json", json.dumps(folds))
+    write("folds.json", json.dumps(folds))
     split = split_classes(corpus, f"file:{tmp_path}/folds.json#01")
     assert split.train.classes == ("a", "b")
     assert split.test.classes == ("d",)
     folds["01"]["test"] = ["e"]
-    write(tmp_path / "folds.json", json.dumps(folds))
+    write("folds.json", json.dumps(folds))
     with pytest.raises(CorpusError, match="'e'"):
         split_classes(corpus, f"file:{tmp_path}/folds.json#01")
     folds["01"]["test"] = ["a"]
-    write(tmp_path / "folds.json", json.dumps(folds))
+    write("folds.json", json.dumps(folds))
     with pytest.raises(CorpusError, match="stand in train and in test"):
         split_classes(corpus, f"file:{tmp_path}/folds.json#01")
     for spec in ("file:nowhere#01", "random:1,2,3", "thirds", "group"):

@@ -125,7 +125,8 @@ def test_every_text_is_tokenised_once():
     def preprocessor(texts):
         seen.extend(texts)
         mask = np.ones((len(texts), 6), "int32")
-        return {"token_ids": mask, "padding_mask": mask}
+        numbers = np.array([int(text.split()[1]) for text in texts])
+        return {"token_ids": mask * numbers[:, np.newaxis], "padding_mask": mask}
 
     texts = tuple(f"text {i}" for i in range(1200))
     corpus = Corpus(texts, tuple("ab" * 600))
