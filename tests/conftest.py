@@ -1,6 +1,7 @@
 """What every test shares: small episodes and the folder of development data."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -21,6 +22,20 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no development data at {folder}; set MAML_TF_DATA")
     return folder
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a file below a fresh folder and gives its path."""
+
+    def written(name: str, content: str | bytes, encoding: str = "utf-8") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        raw = content if isinstance(content, bytes) else content.encode(encoding)
+        path.write_bytes(raw)
+        return path
+
+    return written
 
 
 @pytest.fixture(autouse=True)

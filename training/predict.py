@@ -5,7 +5,7 @@
 
 The support file holds a few sentences of each intent, in any form that --corpus of
 training.train reads; --named adds intents by name alone. Queries are one sentence a
-line, or JSON lines with a "text".
+line, JSON lines of strings or of objects with a "text", or CSV.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 import tensorflow as tf
 from absl import app, flags
 
-from maml_tf.episodes import CorpusError, read_corpus
+from maml_tf.episodes import CorpusError, read_corpus, read_texts
 from maml_tf.episodes.class_names import texts_of_names
 from maml_tf.serving import load_signatures
 from maml_tf.serving.results import error_from
@@ -37,31 +37,15 @@ flags.DEFINE_string(
 flags.DEFINE_list(
     "named", [], "More intents, taught by their names alone, as lost_card,stolen_card."
 )
-flags.DEFINE_string("queries", None, "A .txt or .jsonl file.", required=True)
+flags.DEFINE_string(
+    "queries", None, "A .txt, .jsonl or .csv file of questions.", required=True
+)
 flags.DEFINE_string("results", None, "A JSON file to write instead of printing.")
 
 
 def read_queries(path: Path) -> list[str]:
-    """The sentences of a text file or of JSON lines."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(f"{path} cannot be read as UTF-8 text: {error}.") from error
-    texts = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        if path.suffix == ".jsonl":
-            try:
-                line = str(json.loads(line)["text"])
-            except (ValueError, KeyError, TypeError) as error:
-                raise CorpusError(
-                    f'{path}, line {number} is no JSON object with a "text".'
-                ) from error
-        texts.append(line.strip())
-    if not texts:
-        raise CorpusError(f"{path} holds no sentences; give one a line.")
-    return texts
+    """The sentences of a text, JSON lines or CSV file; see `read_texts`."""
+    return read_texts(path)
 
 
 def main(argv: list[str]) -> None:
