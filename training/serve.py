@@ -16,8 +16,6 @@ import signal
 
 from absl import app, flags
 
-from maml_tf.serving.model_server import ModelServer
-
 from .common.running import run_script
 
 flags.DEFINE_string("saved_model", None, "saved_models/NAME.", required=True)
@@ -34,6 +32,8 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> None:
+    from maml_tf.serving.model_server import ModelServer
+
     standard_logging.getLogger("maml_tf").setLevel(standard_logging.INFO)
     try:
         server = ModelServer(

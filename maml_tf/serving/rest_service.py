@@ -56,7 +56,8 @@ class RestService:
 
     def _answer(self, request: Request) -> tuple[int, dict[str, Any]]:
         try:
-            endpoint, values = self.routes.bind_to_environ(request.environ).match()
+            endpoint, found = self.routes.bind_to_environ(request.environ).match()
+            values = dict(found)
             if values.pop("name") != self.versions.name:
                 raise NotServed(f"The model served here is {self.versions.name}.")
             return 200, endpoint(request, **values)

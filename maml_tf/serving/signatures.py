@@ -234,6 +234,7 @@ class ServedLearner:
 
     def _in_scope(self, logits: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
         if self.scope_threshold is None:
+            assert self.calibration is not None  # see __init__
             return tf.reduce_max(logits, -1) >= self.calibration.threshold
         classes = tf.cast(tf.shape(logits)[-1], tf.float32)
         above_chance = (classes * tf.reduce_max(probabilities, -1) - 1) / (classes - 1)

@@ -147,7 +147,7 @@ class RestTransport:
         self.url = f"{address.rstrip('/')}/v1/models/{named}{part}"
 
     def call(self, signature: str, inputs: Arrays, timeout: float) -> Arrays:
-        body = {
+        body: dict[str, Any] = {
             "signature_name": signature,
             "inputs": {name: to_json(value) for name, value in inputs.items()},
         }
