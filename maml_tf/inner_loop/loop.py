@@ -1,6 +1,8 @@
 """K inner steps on the support sets of a batch of tasks, as a pure function."""
 
-from collections.abc import Callable
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -59,7 +61,8 @@ class InnerLoop:
         )
         self.loss = loss
         self.rule = rule
-        self.meta_gradient = get_meta_gradient(meta_gradient)
+        self._meta_gradient = get_meta_gradient(meta_gradient)
+        self._instead = threading.local()
         self.batch_size = batch_size
         self._functions: dict[Any, Any] = {}
 
@@ -72,6 +75,22 @@ class InnerLoop:
     def constant_variables(self) -> list[keras.Variable]:
         """All other variables that the steps read, in the order of `constants`."""
         return self.functional.constant_variables
+
+    @property
+    def meta_gradient(self) -> MetaGradient:
+        """How gradients go through the steps, here and now."""
+        instead = getattr(self._instead, "meta_gradient", None)
+        return instead or self._meta_gradient
+
+    @contextlib.contextmanager
+    def differentiated_by(self, meta_gradient: str | MetaGradient) -> Iterator[None]:
+        """Lets `adapt` have another meta-gradient inside, in this thread alone."""
+        before = getattr(self._instead, "meta_gradient", None)
+        self._instead.meta_gradient = get_meta_gradient(meta_gradient)
+        try:
+            yield
+        finally:
+            self._instead.meta_gradient = before
 
     def initial(self) -> Tensors:
         """The values that the fast variables start from, without a task axis."""
@@ -210,7 +229,8 @@ class InnerLoop:
             return function(*arguments, **keywords)
         sizes = [t.shape[0] for t in tf.nest.flatten(arguments[2])]
         frozen = tuple(v.trainable for v in self.fast_variables)
-        key = (function.__name__, sizes[0], frozen, *sorted(keywords.items()))
+        way = repr(self.meta_gradient)
+        key = (function.__name__, sizes[0], frozen, way, *sorted(keywords.items()))
         if key not in self._functions:
             self._functions[key] = tf.function(
                 lambda *arguments: function(*arguments, **keywords),

@@ -161,18 +161,14 @@ class MAML(MetaLearner):
         self._rule.build_for(self._fast_variables)
         self._loop = self.make_loop()
 
-    def make_loop(self, meta_gradient: str | MetaGradient | None = None) -> InnerLoop:
-        """An inner loop over this learner's fast weights.
-
-        Args:
-            meta_gradient: in place of the learner's own.
-        """
+    def make_loop(self) -> InnerLoop:
+        """The inner loop over this learner's fast weights."""
         return InnerLoop(
             self.base_learner,
             self._fast_variables,
             as_on_one_device(make_inner_loss(self.inner_loss, self._loss_weights())),
             self._rule,
-            meta_gradient=meta_gradient or self._meta_gradient,
+            meta_gradient=self._meta_gradient,
             vectorized=self._options["vectorized"],
             batch_size=self._inner_batch_size,
         )

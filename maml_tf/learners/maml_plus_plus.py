@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from maml_tf.arguments import whole
-from maml_tf.inner_loop import InnerLoop, PerLayerPerStepRates
+from maml_tf.inner_loop import PerLayerPerStepRates
 from maml_tf.learners.episode_checks import check_structure
 from maml_tf.learners.maml import MAML
 from maml_tf.learners.meta_learner import MetaGradients
@@ -93,7 +93,6 @@ class MAMLPlusPlus(MAML):
             "per_layer_per_step_rates": per_layer_per_step_rates,
             "first_order_steps": first_order_steps,
         }
-        self._first_order_loop: InnerLoop | None = None
 
     @staticmethod
     def cosine_adam(
@@ -150,15 +149,8 @@ class MAMLPlusPlus(MAML):
         return loss, predictions, dense, found.kept
 
     def _first_order_gradients(self, x: Any, y: Any, sample_weight: Any) -> tuple:
-        exact = self.inner_loop
-        # A loop of its own, for each keeps the functions that it has traced.
-        if self._first_order_loop is None:
-            self._first_order_loop = self.make_loop("first_order")
-        self._loop = self._first_order_loop
-        try:
+        with self.inner_loop.differentiated_by("first_order"):
             return self._gradients(x, y, sample_weight)
-        finally:
-            self._loop = exact
 
     def query_losses(
         self, x: Any, y: Any, sample_weight: Any, training: bool = False

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from maml_tf.base_learners.contracts import TextBaseLearner, TextEncoding
 from maml_tf.learners import MAML, MetaLearner
 
 PRECISIONS = ("float32", "bfloat16", "int8")
@@ -42,7 +43,10 @@ def in_precision(learner: MetaLearner, precision: str) -> MetaLearner:
         mine.assign(keras.ops.cast(theirs, mine.dtype))
     if precision == "int8":
         base = copy.base_learner
-        for layer in getattr(base, "backbone", base)._flatten_layers():
+        if isinstance(base, TextBaseLearner):
+            base = base.encoder
+        whole = base.backbone if isinstance(base, TextEncoding) else base
+        for layer in whole._flatten_layers():
             if isinstance(
                 layer,
                 (keras.layers.Dense, keras.layers.EinsumDense, keras.layers.Embedding),
