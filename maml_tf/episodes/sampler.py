@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -184,7 +185,7 @@ def large_classes(
 
 def _by_class(
     labels: Sequence[int] | np.ndarray, templates: np.ndarray | None
-) -> Iterator[tuple[int, np.ndarray, list[np.ndarray] | None]]:
+) -> Iterator[tuple[Any, np.ndarray, list[np.ndarray] | None]]:
     """Each label with its rows, and those in clusters where some belong together."""
     texts = getattr(labels, "texts", None)
     labels = np.asarray(labels)
@@ -198,7 +199,7 @@ def _by_class(
             marks = clusters_of(marks, same)
         if marks is not None:
             clusters = [rows[marks == mark] for mark in np.unique(marks)]
-        yield int(label), rows, clusters
+        yield label, rows, clusters
 
 
 def _enough(
