@@ -266,27 +266,28 @@ def _grouped(filters: tf.Tensor, channels: int, depthwise: bool) -> tf.Tensor:
 
 
 def _converter(
-    kind: str, depthwise: bool, ours_places: tuple[int, int], own: Any
+    kind: str,
+    depthwise: bool,
+    numbers: tuple[int, int],
+    differing: tuple[int, ...],
+    own: Any,
 ) -> Any:
     """A converter for one operation.
 
     Args:
         kind: "forward", "inputs" or "filters": which of the three it computes.
         depthwise: whether each channel has filters of its own.
-        ours_places: the two inputs of the operation that are tensors of numbers.
+        numbers: the two inputs of the operation that are tensors of numbers.
+        differing: those of its inputs that `own` wants one of to be the same for all
+            tasks: the filters, or for their gradient both factors.
         own: TensorFlow's converter, for tasks that share what it can share, or None.
     """
 
     def convert(pfor_input: Any) -> Any:
-        # Filters, or for their gradient both factors, that differ between tasks.
-        wanted = ours_places if kind == "filters" else ours_places[1:]
-        if kind == "inputs":
-            wanted = ours_places[:1]
-        differ = all(pfor_input.input(place)[1] for place in wanted)
-        if own is not None and not differ:
+        if own is not None and not all(pfor_input.input(i)[1] for i in differing):
             return own(pfor_input)
-        pfor_input.stack_inputs(list(ours_places))
-        first, second = (pfor_input.stacked_input(place) for place in ours_places)
+        pfor_input.stack_inputs(list(numbers))
+        first, second = (pfor_input.stacked_input(i) for i in numbers)
         operation = pfor_input.op
         how = _described(operation)
         if kind == "forward":
@@ -315,24 +316,28 @@ def _converter(
     return convert
 
 
+_FORWARD = ("forward", (0, 1), (1,))
+_INPUTS = ("inputs", (1, 2), (1,))
+_FILTERS = ("filters", (0, 2), (0, 2))
 _OPERATIONS = {
-    "Conv2D": ("forward", False, (0, 1)),
-    "Conv2DBackpropInput": ("inputs", False, (1, 2)),
-    "Conv2DBackpropFilter": ("filters", False, (0, 2)),
-    "Conv3D": ("forward", False, (0, 1)),
-    "Conv3DBackpropInputV2": ("inputs", False, (1, 2)),
-    "Conv3DBackpropFilterV2": ("filters", False, (0, 2)),
-    "DepthwiseConv2dNative": ("forward", True, (0, 1)),
-    "DepthwiseConv2dNativeBackpropInput": ("inputs", True, (1, 2)),
-    "DepthwiseConv2dNativeBackpropFilter": ("filters", True, (0, 2)),
+    "Conv2D": (_FORWARD, False),
+    "Conv2DBackpropInput": (_INPUTS, False),
+    "Conv2DBackpropFilter": (_FILTERS, False),
+    "Conv3D": (_FORWARD, False),
+    "Conv3DBackpropInputV2": (_INPUTS, False),
+    "Conv3DBackpropFilterV2": (_FILTERS, False),
+    "DepthwiseConv2dNative": (_FORWARD, True),
+    "DepthwiseConv2dNativeBackpropInput": (_INPUTS, True),
+    "DepthwiseConv2dNativeBackpropFilter": (_FILTERS, True),
 }
 
 
 def register() -> None:
     """Teaches `tf.vectorized_map` filters of each task's own, once a process."""
     registry = pfor._pfor_converter_registry
-    for name, (kind, depthwise, places) in _OPERATIONS.items():
-        registry[name] = _converter(kind, depthwise, places, registry.get(name))
+    for name, ((kind, numbers, differing), depthwise) in _OPERATIONS.items():
+        own = registry.get(name)
+        registry[name] = _converter(kind, depthwise, numbers, differing, own)
 
 
 register()

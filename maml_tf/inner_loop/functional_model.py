@@ -7,7 +7,12 @@ import tensorflow as tf
 
 from maml_tf.inner_loop.exact_moments import exact_moments
 from maml_tf.inner_loop.shared_layers import Part, split_model
-from maml_tf.inner_loop.tape import gradients_like, vector_jacobian_product, watched
+from maml_tf.inner_loop.tape import (
+    Tensors,
+    gradients_like,
+    vector_jacobian_product,
+    watched,
+)
 from maml_tf.inner_loop.task_gradients import (
     differentiate_per_task,
     finite_tasks,
@@ -16,7 +21,6 @@ from maml_tf.inner_loop.task_gradients import (
 )
 from maml_tf.inner_loop.tasks import number_of_tasks, over_tasks, repeat_for_tasks
 
-Tensors = list[tf.Tensor]
 Assigned = dict[int, tf.Tensor]
 
 

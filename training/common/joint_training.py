@@ -13,6 +13,7 @@ from maml_tf.learners.rotating_prototypical import RotatingPrototypicalNetwork
 
 from .joint_corpora import JointCorpora
 from .joint_settings import JointTrainingSettings
+from .schedules import warmed_up_cosine
 
 SHOTS = (1, 5)
 WAYS = QUERIES = 5
@@ -194,13 +195,7 @@ def _make_learner(
     learner = RotatingPrototypicalNetwork(
         upper, examples_per_class=settings.examples, scale=settings.scale
     )
-    warmup = max(1, settings.steps // 10)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0,
-        max(1, settings.steps - warmup),
-        warmup_target=settings.learning_rate,
-        warmup_steps=warmup,
-    )
+    schedule = warmed_up_cosine(settings.learning_rate, settings.steps)
     learner.compile(keras.optimizers.AdamW(schedule, weight_decay=0.01, clipnorm=1.0))
     return learner
 

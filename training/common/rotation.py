@@ -14,6 +14,7 @@ from maml_tf.learners import RotatingPrototypicalNetwork
 
 from .loop import meta_train
 from .run import Run
+from .schedules import warmed_up_cosine
 
 Inputs = Callable[[np.ndarray], Any]
 
@@ -159,13 +160,7 @@ def train_rotating(
         scale=settings.scale,
         max_ways=episodes.ways,
     )
-    warmup = max(1, settings.steps // 10)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0,
-        max(1, settings.steps - warmup),
-        warmup_target=settings.learning_rate,
-        warmup_steps=warmup,
-    )
+    schedule = warmed_up_cosine(settings.learning_rate, settings.steps)
     learner.compile(keras.optimizers.Adam(schedule), jit_compile=True)
     progress = meta_train(run, learner, episodes.batches, steps=settings.steps, part=25)
     return progress.seconds

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-Tensors = list[tf.Tensor]
+from maml_tf.inner_loop.tape import Tensors
 
 
 class UpdateRule(keras.layers.Layer):
