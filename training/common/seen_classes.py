@@ -132,6 +132,7 @@ def unseen_part(
     >>> seen = Seen("runs/first", greet, hi)
     >>> test = Corpus(("Hi", "so long", "pay me"), ("hello", "bye", "pay"))
     >>> unseen_part(test, seen, corpus_digest="", policy="leave_out").corpus.classes
+    1 classes that were seen are left out: hello.
     ('bye', 'pay')
     """
     digests = [text_digest(text) for text in test.texts]
