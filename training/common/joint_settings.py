@@ -1,6 +1,8 @@
-"""What `training.pretrain` can be told of its training; loads nothing."""
+"""What `training.pretrain` can be told of its training; loads no TensorFlow."""
 
 from dataclasses import dataclass
+
+from .run import beside_identity
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class JointTrainingSettings:
     """
 
     steps: int = 80
-    patience: int = 4
+    patience: int = beside_identity(4)
     validate_every: int = 20
     validation_episodes: int = 300
     ways: int = 24
@@ -37,3 +39,22 @@ class JointTrainingSettings:
     name_share: float = 0.0
     averaging: float = 0.9
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class PretrainSettings(JointTrainingSettings):
+    """The same, and what the encoder and the held-out classes are.
+
+    Attributes:
+        base_learner: the encoder's preset.
+        first_layer: the lowest transformer layer that is trained.
+        sequence_length: the longest text in tokens.
+        validation_share: how many classes of each corpus are held out.
+        dtype_policy: what layers compute in.
+    """
+
+    base_learner: str = ""
+    first_layer: int = 0
+    sequence_length: int = 64
+    validation_share: float = 0.1
+    dtype_policy: str = "float32"

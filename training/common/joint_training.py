@@ -1,9 +1,12 @@
 """Meta-trains an encoder on several corpora, judged by held-out classes of each."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from maml_tf.base_learners.split_encoder import TokenStates, UpperEncoder, embed_states
 from maml_tf.episodes.mixture import CorpusMixture, MixtureTask
@@ -11,77 +14,90 @@ from maml_tf.episodes.sampler import EpisodeSampler
 from maml_tf.evaluation.vector_episodes import vector_episode_accuracies
 from maml_tf.learners.rotating_prototypical import RotatingPrototypicalNetwork
 
+from .best_share import keep_best_share
 from .joint_corpora import JointCorpora
 from .joint_settings import JointTrainingSettings
+from .loop import meta_train
+from .run import Run
 from .schedules import warmed_up_cosine
 
 SHOTS = (1, 5)
 WAYS = QUERIES = 5
-# Shares of the way from the start to the weights of the best step.
-SHARES = (0.5, 0.75, 1.0, 1.25)
+# Shares of the way from the start to the weights of the best step; of equals the first.
+SHARES = (1.0, 0.5, 0.75, 1.25)
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class JointTraining:
+    """How a training went.
+
+    Attributes:
+        rows: one for each validation, the first of the encoder as it was: its `step`,
+            the `score` that was compared, and the accuracies it is the mean of; those
+            that chose how far to go have their `share` of the way.
+        kept: the row of the weights that were kept.
+        seconds: of meta-steps, those before a kill included.
+    """
+
+    rows: list[Row]
+    kept: Row
+    seconds: float
 
 
 def train_jointly(
+    run: Run,
     upper: UpperEncoder,
     states: TokenStates,
     joint: JointCorpora,
     settings: JointTrainingSettings,
-) -> list[dict[str, float]]:
+    callbacks: tuple[keras.callbacks.Callback, ...] = (),
+) -> JointTraining:
     """Trains `upper` in place and leaves it at what was best on validation classes.
 
     Args:
-        upper: the trained layers of an encoder.
+        run: keeps checkpoint and scores; its identity has to hold the settings, the
+            corpora and the encoder.
+        upper: the trained layers of an encoder, with its base weights.
         states: what the layers below make of `joint.texts`.
         joint: the corpora.
         settings: see there.
-
-    Returns:
-        A row for each validation: its `step` and `share` of the way from the start, the
-        `score` that was compared, and the accuracies it is the mean of.
+        callbacks: for `fit`.
     """
+    start = [variable.numpy() for variable in upper.trainable_variables]
     mixture = make_mixture(upper, states, joint, settings)
-    learner = _make_learner(upper, settings)
-    weights = upper.trainable_variables
-    start = [v.numpy() for v in weights]
-    average, best = start, start
-    rows = [{"step": 0, "share": 1.0, **validate(upper, states, joint, settings)}]
-    _tell(rows[-1])
-    for step in range(1, settings.steps + 1):
-        task = mixture.sample(step - 1)
-        learner.train_on_batch(*_episode(task, states, joint, settings, step))
-        average = [
-            settings.averaging * a + (1 - settings.averaging) * v.numpy()
-            for a, v in zip(average, weights, strict=True)
-        ]
-        if step % settings.validate_every and step < settings.steps:
-            continue
-        last = [v.numpy() for v in weights]
-        _assign(weights, average)
-        scores = validate(upper, states, joint, settings)
-        rows.append({"step": step, "share": 1.0, **scores})
-        _tell(rows[-1])
-        top = best_row(rows)
-        if top is rows[-1]:
-            best = average
-        elif step - top["step"] >= settings.patience * settings.validate_every:
-            break
-        _assign(weights, last)
-    rows += _choose_share(
-        weights, start, best, rows, lambda: validate(upper, states, joint, settings)
+    progress = meta_train(
+        run,
+        _make_learner(upper, settings),
+        lambda first: _batches(mixture, states, joint, settings, first),
+        steps=settings.steps,
+        validate=lambda learner: validate(upper, states, joint, settings),
+        monitor="score",
+        validate_every=settings.validate_every,
+        patience=settings.patience,
+        judge_start=True,
+        # Where held-out classes are told apart nearly without fault, scores stand still
+        # long before the encoder has learned what helps another corpus.
+        prefer_later=True,
+        callbacks=callbacks,
     )
-    return rows
+    best = next(row for row in progress.rows if row["step"] == progress.best_step)
+    tried: dict[float, Row] = {1.0: best}
 
+    def judge(share: float) -> float:
+        if share not in tried:
+            scores = run.value(
+                f"share-{share}", lambda: validate(upper, states, joint, settings)
+            )
+            tried[share] = {"step": best["step"], "share": share, **scores}
+            print(f"{share} of the way: score {scores['score']:.4f}", flush=True)
+        return tried[share]["score"]
 
-def best_row(rows: list[dict[str, float]]) -> dict[str, float]:
-    """The row with the best score, of equals the last.
-
-    Where held-out classes are told apart nearly without fault, scores stand still long
-    before the encoder has learned what helps another corpus.
-
-    >>> best_row([{"score": 0.9, "step": 30}, {"score": 0.9, "step": 60}])["step"]
-    60
-    """
-    return max(rows, key=lambda row: (row["score"], row["step"]))
+    share = 1.0
+    if best["step"]:
+        share = keep_best_share(upper, start, judge, shares=SHARES)
+    others = [row for number, row in tried.items() if number != 1.0]
+    return JointTraining([*progress.rows, *others], tried[share], progress.seconds)
 
 
 def make_mixture(
@@ -156,38 +172,6 @@ def validate(
     return {"score": float(np.mean(list(scores.values()))), **scores}
 
 
-def _choose_share(
-    weights: list[keras.Variable],
-    start: list[np.ndarray],
-    best: list[np.ndarray],
-    rows: list[dict[str, float]],
-    judge: Callable[[], dict[str, float]],
-) -> list[dict[str, float]]:
-    """Sets the weights between start and best, or just beyond, that judge best."""
-    top = best_row(rows)
-    found, tried = {1.0: top}, []
-    for share in SHARES if top["step"] else ():
-        if share not in found:
-            _assign(weights, _between(start, best, share))
-            found[share] = {"step": top["step"], "share": share, **judge()}
-            tried.append(found[share])
-            _tell(found[share])
-    share = max(found, key=lambda s: found[s]["score"])
-    _assign(weights, _between(start, best, share))
-    return tried
-
-
-def _between(
-    start: list[np.ndarray], end: list[np.ndarray], share: float
-) -> list[np.ndarray]:
-    return [a + share * (b - a) for a, b in zip(start, end, strict=True)]
-
-
-def _assign(weights: list[keras.Variable], values: list[np.ndarray]) -> None:
-    for variable, value in zip(weights, values, strict=True):
-        variable.assign(value)
-
-
 def _make_learner(
     upper: UpperEncoder, settings: JointTrainingSettings
 ) -> RotatingPrototypicalNetwork:
@@ -196,8 +180,41 @@ def _make_learner(
         upper, examples_per_class=settings.examples, scale=settings.scale
     )
     schedule = warmed_up_cosine(settings.learning_rate, settings.steps)
-    learner.compile(keras.optimizers.AdamW(schedule, weight_decay=0.01, clipnorm=1.0))
+    learner.compile(
+        keras.optimizers.AdamW(
+            schedule,
+            weight_decay=0.01,
+            clipnorm=1.0,
+            use_ema=settings.averaging > 0,
+            ema_momentum=settings.averaging,
+        )
+    )
     return learner
+
+
+def _batches(
+    mixture: CorpusMixture,
+    states: TokenStates,
+    joint: JointCorpora,
+    settings: JointTrainingSettings,
+    first: int,
+) -> tf.data.Dataset:
+    """Endless batches of one task from a step's number on; their sizes differ."""
+
+    def generate() -> Iterator[Any]:
+        step = first
+        while True:
+            yield _episode(mixture.sample(step), states, joint, settings, step + 1)
+            step += 1
+
+    def specification(array: np.ndarray) -> tf.TensorSpec:
+        # One task; ways and tokens as they come; a state's width is the last axis.
+        free = (1, None, None, *array.shape[3:])[: array.ndim]
+        return tf.TensorSpec(free, array.dtype)
+
+    example = _episode(mixture.sample(0), states, joint, settings, 1)
+    signature = keras.tree.map_structure(specification, example)
+    return tf.data.Dataset.from_generator(generate, output_signature=signature)
 
 
 def _episode(
@@ -225,13 +242,3 @@ def _episode(
         "query_inputs": query,
     }
     return x, np.tile(labels, examples - 1)[None]
-
-
-def _tell(row: dict[str, float]) -> None:
-    scores = ", ".join(
-        f"{name} {100 * value:.1f}" for name, value in row.items() if "-shot" in name
-    )
-    share = "" if row["share"] == 1 else f" x {row['share']}"
-    print(
-        f"step {row['step']}{share}: {100 * row['score']:.2f} % ({scores})", flush=True
-    )

@@ -9,6 +9,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -35,6 +36,8 @@ def meta_train(
     monitor: str = "validation_accuracy",
     validate_every: int = 50,
     patience: int | None = None,
+    judge_start: bool = False,
+    prefer_later: bool = False,
     part: int | None = None,
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
 ) -> Progress:
@@ -56,6 +59,9 @@ def meta_train(
         validate_every: meta-steps between validations.
         patience: training ends after so many validations in a row that were no better
             than the best; None trains to the end.
+        judge_start: whether to validate before the first step, too, so that the initial
+            weights can be the best.
+        prefer_later: whether of equally good validations the last is the best one.
         part: steps between two looks at the clock, which decides on checkpoints beside
             those after validations; a multiple of the learner's `steps_per_execution`.
         callbacks: for `fit`, whose epoch is the number of steps done.
@@ -76,6 +82,10 @@ def meta_train(
     progress = checkpoint.restore()
     if progress.step:
         print(f"Going on after step {progress.step} of an earlier part of this run.")
+        _write_rows(run, progress)
+    if validate and judge_start and not progress.rows:
+        _validate(learner, validate, monitor, progress, checkpoint)
+        checkpoint.save(progress)
         _write_rows(run, progress)
     part = part or min(validate_every, 50)
     dataset, saved = batches(progress.step), time.monotonic()
@@ -99,7 +109,7 @@ def meta_train(
         progress.losses.append([loss, count])
         ends = progress.step >= steps
         if validate and (ends or progress.step % validate_every == 0):
-            _validate(learner, validate, monitor, progress, checkpoint)
+            _validate(learner, validate, monitor, progress, checkpoint, prefer_later)
             checkpoint.save(progress)
             _write_rows(run, progress)
             saved = time.monotonic()
@@ -150,21 +160,26 @@ def _validate(
     monitor: str,
     progress: Progress,
     checkpoint: Checkpoint,
+    prefer_later: bool = False,
 ) -> None:
     best = max((row[monitor] for row in progress.rows), default=-math.inf)
-    with averaged_weights(learner):
+    # There is no average yet of weights that no step has changed.
+    judged = averaged_weights(learner) if progress.step else nullcontext()
+    with judged:
         measured = {name: float(value) for name, value in validate(learner).items()}
         for name, value in measured.items():
             _refuse_unless_finite(name, value, progress.step)
-        if measured[monitor] > best:
+        if measured[monitor] > best or (prefer_later and measured[monitor] == best):
             progress.best_step = progress.step
             checkpoint.keep_best()
-    total = sum(count for _, count in progress.losses)
-    loss = sum(loss * count for loss, count in progress.losses) / total
-    progress.rows.append({"step": progress.step, "loss": loss, **measured})
+    if progress.losses:
+        total = sum(count for _, count in progress.losses)
+        loss = sum(loss * count for loss, count in progress.losses) / total
+        measured = {"loss": loss, **measured}
+    progress.rows.append({"step": progress.step, **measured})
     progress.losses = []
     told = ", ".join(f"{name} {value:.4f}" for name, value in measured.items())
-    print(f"step {progress.step}: loss {loss:.4f}, {told}", flush=True)
+    print(f"step {progress.step}: {told}", flush=True)
 
 
 def _refuse_unless_finite(name: str, value: float, step: int) -> None:

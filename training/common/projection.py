@@ -9,6 +9,7 @@ import numpy as np
 from maml_tf.episodes.sampler import large_classes
 from maml_tf.evaluation.vector_episodes import vector_episode_accuracies
 
+from .best_share import keep_best_share
 from .rotation import RotatingEpisodes, RotationSettings, train_rotating
 from .run import Run
 
@@ -65,7 +66,7 @@ def train_projection(
     return train_rotating(run, projection, episodes, settings)
 
 
-def keep_best_share(
+def keep_best_projection(
     head: keras.Model,
     start: list[np.ndarray],
     vectors: np.ndarray,
@@ -76,7 +77,7 @@ def keep_best_share(
     queries: int = 5,
     seed: int = 0,
 ) -> float:
-    """Sets the weights of `head` to the best point between `start` and where they are.
+    """Sets `head` to the best point between the closed form and where it is.
 
     On few training texts meta-training overfits, and the closed form that it starts
     from is the better projection; on many the trained one is. Validation episodes tell.
@@ -101,17 +102,15 @@ def keep_best_share(
     >>> start = [np.eye(2, dtype="float32")]
     >>> layer.set_weights([np.ones((2, 2), "float32")])  # tells nothing apart
     >>> corners = np.repeat(np.eye(2, dtype="float32"), 3, axis=0)
-    >>> keep_best_share(head, start, corners, np.repeat(["a", "b"], 3), ways=2,
-    ...                 shots=[1], queries=2)
+    >>> keep_best_projection(head, start, corners, np.repeat(["a", "b"], 3), ways=2,
+    ...                      shots=[1], queries=2)
     0.0
     """
     ways = min(ways, large_classes(labels, shots=max(shots), queries=queries))
     if ways < 2:
         return 1.0
-    trained = head.get_weights()
-    scores = []
-    for share in SHARES:
-        _go(head, start, trained, share)
+
+    def judge(share: float) -> float:
         moved = np.asarray(head(vectors))
         each = [
             vector_episode_accuracies(
@@ -125,15 +124,6 @@ def keep_best_share(
             ).mean()
             for number in shots
         ]
-        scores.append(np.mean(each))
-    best = SHARES[int(np.argmax(scores))]
-    _go(head, start, trained, best)
-    return best
+        return float(np.mean(each))
 
-
-def _go(
-    head: keras.Model, start: list[np.ndarray], end: list[np.ndarray], share: float
-) -> None:
-    head.set_weights(
-        [(1 - share) * a + share * b for a, b in zip(start, end, strict=True)]
-    )
+    return keep_best_share(head, start, judge, shares=SHARES)

@@ -21,7 +21,7 @@ from maml_tf.evaluation.vector_episodes import (
 from .files import write_aside
 from .finished import INITIAL, finish
 from .learner_flags import base_learner_options
-from .projection import first_of_each, keep_best_share, train_projection
+from .projection import first_of_each, keep_best_projection, train_projection
 from .rotation import RotationSettings
 from .run import Run, weights_digest
 from .seen_by_delta import delta_of, tell_of_seen
@@ -72,7 +72,7 @@ def train_projection_of_flags(settings: ProjectionSettings, data: TaskData) -> N
             templates=templates["train"],
         )
         shape = shape_of_tasks()
-        share = keep_best_share(
+        share = keep_best_projection(
             projected.projection,
             start,
             vectors["validation"],

@@ -259,6 +259,29 @@ def test_patience(tmp_path, capsys):
     assert (progress.step, progress.best_step) == (10, 10)
 
 
+def test_the_start_can_be_the_best_and_of_equals_the_last(tmp_path):
+    values = iter([0.5, 0.4, 0.5, 0.3])
+
+    def validate(learner):
+        return {"validation_accuracy": next(values)}
+
+    options = {"validate": validate, "validate_every": 2, "judge_start": True}
+    _, progress = train(tmp_path / "first", steps=4, patience=2, **options)
+    assert [row["step"] for row in progress.rows] == [0, 2, 4]
+    assert progress.best_step == 0 and "loss" not in progress.rows[0]
+    learner = make_learner()
+    initial = [v.numpy() for v in learner.variables]
+    values = iter([0.5, 0.4, 0.3])
+    learner, progress = train(tmp_path / "start", learner=learner, steps=4, **options)
+    assert progress.best_step == 0
+    for variable, array in zip(learner.variables, initial, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), array)
+    values = iter([0.5, 0.4, 0.5, 0.3])
+    options["prefer_later"] = True
+    _, progress = train(tmp_path / "last", steps=6, **options)
+    assert progress.best_step == 4
+
+
 def test_the_loss_of_a_row_is_the_mean_since_the_last(tmp_path):
     _, progress = train(tmp_path / "parts", part=3)
     losses = []

@@ -9,7 +9,7 @@ import numpy as np
 
 from maml_tf.base_learners.whitening import WithinClassWhitening
 from training.common.digests import arrays_digest
-from training.common.projection import first_of_each, keep_best_share
+from training.common.projection import first_of_each, keep_best_projection
 from training.common.rotation import RotatingEpisodes, RotationSettings, train_rotating
 from training.common.run import Run, weights_digest
 
@@ -68,7 +68,7 @@ def train_projection(
         work_dir=work_dir,
         name=name,
     )
-    share = keep_best_share(
+    share = keep_best_projection(
         layer,
         start,
         *validation,
