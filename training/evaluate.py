@@ -67,8 +67,9 @@ def main(argv: list[str]) -> None:
         mean_with_interval,
         plot_inner_steps,
     )
+    from maml_tf.evaluation.seen import delta_of
 
-    from .common.seen_by_delta import delta_of, unseen_by_delta
+    from .common.seen_by_delta import unseen_by_delta
 
     delta = delta_of(
         config.get("base_learner", FLAGS.base_learner),

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from maml_tf.episodes.corpus import Corpus
 from maml_tf.episodes.near_duplicates import TextLabels
+from maml_tf.episodes.same_text import same_texts
 from maml_tf.episodes.sampler import EpisodeSampler
 from maml_tf.text_lengths import LENGTH_BUCKETS, bucket_for
 
@@ -66,23 +67,11 @@ def encode_corpus(
         inputs,
         TextLabels.of(
             np.array([numbers[label] for label in corpus.labels], "int32"),
-            _same_texts(inputs),
+            same_texts(corpus.texts, inputs),
         ),
         corpus.classes,
         templates,
         inputs["padding_mask"].astype("int32").sum(axis=1),
-    )
-
-
-def _same_texts(inputs: dict[str, np.ndarray]) -> np.ndarray:
-    """A number for each row; rows of the same tokens, which are one text, share it."""
-    first: dict[bytes, int] = {}
-    columns = [inputs[name] for name in sorted(inputs)]
-    return np.array(
-        [
-            first.setdefault(b"".join(column[row].tobytes() for column in columns), row)
-            for row in range(len(columns[0]))
-        ]
     )
 
 

@@ -1,7 +1,19 @@
-"""When two rows hold the same text: one rule for reading, drawing and leak checks."""
+"""When two rows hold the same text: one rule for reading, drawing and leak checks.
+
+`text_key` is the rule. A leak check has digests of texts alone, of another corpus and
+made for another encoder, so nothing else can be asked of both. Where tasks are drawn an
+encoder is at hand, and more is kept on one side of a task: rows of which it sees the
+same tokens, say because they differ only behind the longest length. They are other
+texts to a reader, but to the model one is the answer to the other (`same_texts`).
+"""
 
 import hashlib
 import unicodedata
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from maml_tf.episodes.near_duplicates import clusters_of
 
 
 def text_key(text: str) -> str:
@@ -31,3 +43,35 @@ def text_digest(text: str) -> str:
     """
     key = text_key(text).encode("utf-8", "surrogatepass")
     return hashlib.sha256(key).hexdigest()[:16]
+
+
+def same_texts(
+    texts: Sequence[str], inputs: Mapping[str, np.ndarray] | None = None
+) -> np.ndarray:
+    """A number for each row `[rows]`, shared by rows that hold the same text.
+
+    Args:
+        texts: of each row.
+        inputs: what an encoder sees of them, arrays `[rows, ...]`; rows that are equal
+            in all of them share a number too.
+
+    Example:
+
+    >>> same_texts(["Hi", "hi ", "bye"]).tolist()
+    [0, 0, 2]
+    >>> cropped = np.array([[3, 4], [3, 4], [5, 0]])
+    >>> same_texts(["to you", "to me", "hi"], {"token_ids": cropped}).tolist()
+    [0, 0, 2]
+    """
+    marks = [[text_key(text) for text in texts]]
+    if inputs is not None:
+        columns = [inputs[name] for name in sorted(inputs)]
+        marks.append(
+            [
+                b"".join(column[row].tobytes() for column in columns)
+                for row in range(len(texts))
+            ]
+        )
+    numbers = [np.unique(mark, return_inverse=True)[1] for mark in marks]
+    found = clusters_of(*numbers)
+    return np.arange(len(texts)) if found is None else found

@@ -28,6 +28,7 @@ class Overlap:
 
     Attributes:
         corpus: the corpus' name.
+        delta: the delta's name.
         rows: numbers of its rows whose text was seen, ascending.
         size: how many rows it has.
         classes: those of its classes that a class of a training corpus shares its name
@@ -36,6 +37,7 @@ class Overlap:
     """
 
     corpus: str
+    delta: str
     rows: tuple[int, ...]
     size: int
     classes: tuple[str, ...]
@@ -51,9 +53,9 @@ class Overlap:
 
     def __str__(self) -> str:
         return (
-            f"{self.corpus} was seen in meta-training: {len(self.rows)} of its "
-            f"{self.size} texts and the names of {len(self.classes)} of its "
-            f"{self.class_count} classes"
+            f"{self.corpus} was seen in the meta-training of the delta "
+            f"{self.delta!r}: {len(self.rows)} of its {self.size} texts and the names "
+            f"of {len(self.classes)} of its {self.class_count} classes"
         )
 
 
@@ -75,6 +77,7 @@ def seen_by(delta: Delta, corpus: Corpus) -> Overlap:
     known = np.isin(class_digests(corpus.classes), delta.seen_classes)
     return Overlap(
         corpus=corpus.name,
+        delta=delta.card.get("name", ""),
         rows=tuple(rows.tolist()),
         size=len(corpus),
         classes=tuple(
@@ -107,7 +110,8 @@ def refuse_seen(
     if overlap.is_leak and not allow:
         raise CorpusError(
             f"{overlap}, so that accuracy on it says nothing of new bots; judge by "
-            "another corpus, start from pretrained='base', or allow it by name."
+            "another corpus, start from pretrained='base', or judge it all the same by "
+            "allow=True or --seen_classes=label."
         )
     return overlap
 
@@ -116,6 +120,27 @@ def shipped_delta(path: Path | None = None) -> Delta | None:
     """The delta of the default encoder inside the package, if there is one."""
     paths = [path] if path else sorted(shipped_deltas().values())
     return Delta.load(paths[0]) if paths else None
+
+
+def delta_of(base_learner: str | None, pretrained: str | None) -> Delta | None:
+    """The delta that an encoder of these names starts from, if any.
+
+    Args:
+        base_learner: the preset; None for the default one.
+        pretrained: as in `create_text_encoder`.
+
+    Raises:
+        BaseLearnerError: if `pretrained` is a file that is no delta.
+    """
+    if pretrained == "base":
+        return None
+    if pretrained not in (None, "meta"):
+        return Delta.load(pretrained)
+    for path in shipped_deltas().values():
+        delta = Delta.load(path)
+        if base_learner in (None, delta.card["base"].get("preset")):
+            return delta
+    return None
 
 
 def digests(texts: Iterable[str]) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 from maml_tf.base_learners import create_text_encoder
 from maml_tf.episodes import Corpus, encode_corpus, read_corpus
 from maml_tf.episodes.near_duplicates import TextLabels, can_divide, clusters_of, divide
-from maml_tf.episodes.same_text import text_key
+from maml_tf.episodes.same_text import same_texts, text_key
 from maml_tf.episodes.sampler import EpisodeSampler, SamplingError
 
 
@@ -84,6 +84,19 @@ def test_the_same_text_stays_on_one_side(rows):
             for rows in (drawn.support, drawn.query)
         )
         assert not support & query
+
+
+def test_variants_are_one_text_to_an_encoder_that_minds_case_too():
+    """A reader says that no task has both, whatever the vocabulary."""
+
+    def cased(texts):
+        tokens = np.array([[ord(c) for c in f"{text:8.8}"] for text in texts])
+        return {"token_ids": tokens, "padding_mask": np.ones_like(tokens)}
+
+    texts = ("Pay me", "pay me", "so long, my friend", "so long, my foe", "bye")
+    data = encode_corpus(Corpus(texts, ("a", "b", "a", "b", "a")), cased)
+    assert data.labels.texts.tolist() == [0, 0, 2, 2, 4]
+    assert same_texts(texts).tolist() == [0, 0, 2, 3, 4]
 
 
 def test_texts_that_cannot_be_kept_apart_are_refused():

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from intent_corpora import write_colours
 
-from maml_tf.episodes import CorpusError
+from maml_tf.base_learners.delta import Delta
+from maml_tf.episodes import CorpusError, read_corpus, split_classes
+from maml_tf.evaluation.seen import class_digests, digests
 from training.common.result_rows import RUN
 from training.research.intents.benchmark_rows import COLUMNS, means, tables
-from training.research.intents.intent_data import fold_names
+from training.research.intents.intent_data import fold_names, refuse_seen_folds
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -102,6 +104,21 @@ def test_directories_that_are_no_data_set_are_refused(tmp_path, dataset_dir):
     with pytest.raises(CorpusError, match="is not an object"):
         fold_names(tmp_path)
     assert fold_names(dataset_dir) == ("01", "02")
+
+
+def test_test_classes_that_a_delta_has_seen_are_refused(dataset_dir):
+    corpus = read_corpus(f"jsonl:{dataset_dir / 'full.jsonl'}")
+    [first, second] = (
+        split_classes(corpus, f"file:{dataset_dir / 'folds.json'}#{fold}")
+        for fold in fold_names(dataset_dir)
+    )
+    card = {"name": "ours"}
+    names = class_digests(set(first.train.classes) - set(second.test.classes))
+    texts = digests(first.test.texts)
+    refuse_seen_folds(dataset_dir, ["01"], Delta({}, card, digests([]), names))
+    refuse_seen_folds(dataset_dir, ["01"], None)
+    with pytest.raises(CorpusError, match="'ours': 44 of its 44 texts"):
+        refuse_seen_folds(dataset_dir, ["01"], Delta({}, card, texts, names))
 
 
 def row(fold, accuracy, shots, **changes):

@@ -87,7 +87,7 @@ def test_several_corpora_make_a_delta_with_a_card(tmp_path, corpora):
     for corpus in corpora:
         overlap = seen_by(delta, read_corpus(corpus))
         assert len(overlap.rows) == 120 and len(overlap.classes) == 10
-        with pytest.raises(CorpusError, match="was seen in meta-training"):
+        with pytest.raises(CorpusError, match="was seen in the meta-training"):
             refuse_seen(read_corpus(corpus), delta=delta)
 
 

@@ -1,28 +1,10 @@
 """Whether a corpus to judge on was seen by the delta that an encoder starts from."""
 
-from maml_tf.base_learners.delta import Delta, shipped_deltas
-from maml_tf.episodes import Corpus, CorpusError
-from maml_tf.evaluation.seen import seen_by
+from maml_tf.base_learners.delta import Delta
+from maml_tf.episodes import Corpus
+from maml_tf.evaluation.seen import refuse_seen, seen_by
 
-from .seen_classes import Judged
-
-
-def delta_of(base_learner: str | None, pretrained: str | None) -> Delta | None:
-    """The delta that an encoder of these names starts from, if any.
-
-    Args:
-        base_learner: the preset; None for the default one.
-        pretrained: as in `create_text_encoder`.
-    """
-    if pretrained == "base":
-        return None
-    if pretrained not in (None, "meta"):
-        return Delta.load(pretrained)
-    for path in shipped_deltas().values():
-        delta = Delta.load(path)
-        if base_learner in (None, delta.card["base"].get("preset")):
-            return delta
-    return None
+from .seen_classes import Judged, without_classes
 
 
 def unseen_by_delta(judged: Judged, delta: Delta | None, *, policy: str) -> Judged:
@@ -40,20 +22,15 @@ def unseen_by_delta(judged: Judged, delta: Delta | None, *, policy: str) -> Judg
     """
     if delta is None:
         return judged
-    overlap = seen_by(delta, judged.corpus)
-    if not overlap.is_leak:
+    overlap = refuse_seen(judged.corpus, delta=delta, allow=policy != "refuse")
+    if overlap is None or not overlap.is_leak:
         return judged
-    if policy == "refuse":
-        raise CorpusError(
-            f"{overlap} of the delta {delta.card.get('name', '')!r}, so accuracy on it "
-            "says nothing of new bots; give another corpus, train from "
-            "--pretrained=base, or say --seen_classes=leave_out or label."
-        )
     labels = judged.corpus.labels
     seen = tuple(sorted({*overlap.classes, *(labels[row] for row in overlap.rows)}))
     if policy == "label":
         return Judged(judged.corpus, tuple(sorted({*judged.seen, *seen})))
-    return Judged(_without(judged.corpus, seen), judged.seen)
+    by = f"the delta {overlap.delta!r}"
+    return Judged(without_classes(judged.corpus, seen, by), judged.seen)
 
 
 def tell_of_seen(test: Corpus, delta: Delta | None) -> bool:
@@ -65,19 +42,8 @@ def tell_of_seen(test: Corpus, delta: Delta | None) -> bool:
     if delta is None or not (overlap := seen_by(delta, test)).is_leak:
         return False
     print(
-        f"{overlap} of the delta {delta.card.get('name', '')!r}, so training.evaluate "
-        "will refuse to judge on it; to be judged, train from --pretrained=base.",
+        f"{overlap}, so training.evaluate will refuse to judge on it; to be judged, "
+        "train from --pretrained=base.",
         flush=True,
     )
     return True
-
-
-def _without(corpus: Corpus, seen: tuple[str, ...]) -> Corpus:
-    left = [name for name in corpus.classes if name not in seen]
-    if not left:
-        raise CorpusError(
-            f"All {len(seen)} classes to judge on were seen in meta-training; give "
-            "another corpus."
-        )
-    print(f"{len(seen)} classes that meta-training has seen are left out.")
-    return corpus.select(left)

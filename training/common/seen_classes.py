@@ -132,14 +132,14 @@ def unseen_part(
     >>> seen = Seen("runs/first", greet, hi)
     >>> test = Corpus(("Hi", "so long", "pay me"), ("hello", "bye", "pay"))
     >>> unseen_part(test, seen, corpus_digest="", policy="leave_out").corpus.classes
-    1 classes that were seen are left out: hello.
+    1 classes that runs/first has seen are left out: hello.
     ('bye', 'pay')
     """
     digests = [text_digest(text) for text in test.texts]
     known_texts = [digest in seen.texts for digest in digests]
     by_label = {name for name in test.classes if text_digest(name) in seen.labels}
     if not by_label and corpus_digest and corpus_digest == seen.corpus:
-        return Judged(_without(test, known_texts, seen))
+        return Judged(_without_texts(test, known_texts, seen))
     by_text = {
         label for label, known in zip(test.labels, known_texts, strict=True) if known
     }
@@ -148,22 +148,42 @@ def unseen_part(
         return Judged(test)
     if policy == "label":
         return Judged(test, classes)
-    told = f"{', '.join(classes[:5])}{', …' if len(classes) > 5 else ''}"
     if policy == "leave_out":
-        left = [name for name in test.classes if name not in classes]
-        if not left:
-            raise CorpusError(
-                f"All {len(classes)} classes to judge on were seen by {seen.where}: "
-                f"{told}; give another corpus."
-            )
-        print(f"{len(classes)} classes that were seen are left out: {told}.")
-        return Judged(test.select(left))
+        return Judged(without_classes(test, classes, seen.where))
     raise CorpusError(
         f"{len(classes)} of the {len(test.classes)} classes to judge on were seen by "
-        f"{seen.where}, by label or by text: {told}. "
+        f"{seen.where}, by label or by text: {_told(classes)}. "
         f"{_reason(corpus_digest, seen)} --seen_classes=leave_out judges on the "
         "others, --seen_classes=label on all, and says so."
     )
+
+
+def without_classes(corpus: Corpus, classes: tuple[str, ...], by: str) -> Corpus:
+    """The corpus without the classes that were seen, which are told.
+
+    Args:
+        corpus: to be judged on.
+        classes: to leave out.
+        by: what has seen them, for messages.
+
+    Raises:
+        CorpusError: when nothing is left.
+    """
+    left = [name for name in corpus.classes if name not in classes]
+    if not left:
+        raise CorpusError(
+            f"All {len(classes)} classes to judge on were seen by {by}: "
+            f"{_told(classes)}; give another corpus."
+        )
+    print(
+        f"{len(classes)} classes that {by} has seen are left out: {_told(classes)}.",
+        flush=True,
+    )
+    return corpus.select(left)
+
+
+def _told(classes: tuple[str, ...]) -> str:
+    return f"{', '.join(classes[:5])}{', …' if len(classes) > 5 else ''}"
 
 
 def _reason(corpus_digest: str, seen: Seen) -> str:
@@ -175,7 +195,7 @@ def _reason(corpus_digest: str, seen: Seen) -> str:
     )
 
 
-def _without(test: Corpus, known_texts: list[bool], seen: Seen) -> Corpus:
+def _without_texts(test: Corpus, known_texts: list[bool], seen: Seen) -> Corpus:
     if not any(known_texts):
         return test
     if all(known_texts):

@@ -11,13 +11,14 @@ from maml_tf.evaluation import (
     episode_accuracies,
     mean_with_interval,
 )
+from maml_tf.evaluation.seen import delta_of
 
 from .files import write_aside
 from .finished import INITIAL, finish
 from .learner_flags import make_learner
 from .loop import meta_train
 from .run import Run, weights_digest
-from .seen_by_delta import delta_of, tell_of_seen
+from .seen_by_delta import tell_of_seen
 from .seen_classes import record_classes
 from .settings import FLAGS, shape_of_tasks
 from .task_data import TaskData

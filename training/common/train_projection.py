@@ -12,6 +12,7 @@ from maml_tf.base_learners.projected_encoder import ProjectedEncoder
 from maml_tf.base_learners.split_encoder import UpperEncoder, embed_states, lower_states
 from maml_tf.episodes import encode_corpus
 from maml_tf.evaluation import calibrate_learner, mean_with_interval
+from maml_tf.evaluation.seen import delta_of
 from maml_tf.evaluation.vector_episodes import (
     nearest_prototype,
     vector_corpus,
@@ -24,7 +25,7 @@ from .learner_flags import base_learner_options
 from .projection import first_of_each, keep_best_projection, train_projection
 from .rotation import RotationSettings
 from .run import Run, weights_digest
-from .seen_by_delta import delta_of, tell_of_seen
+from .seen_by_delta import tell_of_seen
 from .seen_classes import record_classes
 from .settings import FLAGS, shape_of_tasks
 from .task_data import TaskData

@@ -5,9 +5,9 @@ import pytest
 
 from maml_tf.base_learners.delta import Delta
 from maml_tf.episodes import Corpus, CorpusError
-from maml_tf.evaluation.seen import class_digests, digests
-from training.common import seen_by_delta
-from training.common.seen_by_delta import delta_of, tell_of_seen, unseen_by_delta
+from maml_tf.evaluation import seen
+from maml_tf.evaluation.seen import class_digests, delta_of, digests
+from training.common.seen_by_delta import tell_of_seen, unseen_by_delta
 from training.common.seen_classes import Judged
 
 CORPUS = Corpus(
@@ -29,19 +29,19 @@ def test_what_is_new_stays_as_it_is():
 
 
 @pytest.mark.parametrize(
-    ("seen", "known"),
+    ("delta_of_it", "known"),
     [
         (delta(["A 0", "b  1"], []), ("class_a", "class_b")),
         (delta([], ["Class A"]), ("class_a",)),
     ],
 )
-def test_what_was_seen_by_text_or_by_name(seen, known):
+def test_what_was_seen_by_text_or_by_name(delta_of_it, known):
     judged = Judged(CORPUS, ("class_d",))
-    with pytest.raises(CorpusError, match="was seen in meta-training"):
-        unseen_by_delta(judged, seen, policy="refuse")
-    labelled = unseen_by_delta(judged, seen, policy="label")
+    with pytest.raises(CorpusError, match="was seen in the meta-training"):
+        unseen_by_delta(judged, delta_of_it, policy="refuse")
+    labelled = unseen_by_delta(judged, delta_of_it, policy="label")
     assert labelled.corpus is CORPUS and labelled.seen == (*known, "class_d")
-    left = unseen_by_delta(judged, seen, policy="leave_out").corpus
+    left = unseen_by_delta(judged, delta_of_it, policy="leave_out").corpus
     assert set(left.classes) == set(CORPUS.classes) - set(known)
     everything = delta(CORPUS.texts, [])
     with pytest.raises(CorpusError, match="All 4 classes"):
@@ -60,9 +60,7 @@ def test_which_delta_an_encoder_starts_from(tmp_path, monkeypatch):
     ours = delta(["x"], [])
     ours.card["format"], ours.card["base"]["fingerprint"] = 1, "f"
     ours.save(tmp_path / "ours.npz")
-    monkeypatch.setattr(
-        seen_by_delta, "shipped_deltas", lambda: {"f": tmp_path / "ours.npz"}
-    )
+    monkeypatch.setattr(seen, "shipped_deltas", lambda: {"f": tmp_path / "ours.npz"})
     for preset, pretrained, expected in (
         (None, None, True),
         ("wheel:base", None, True),

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from absl import app, flags
 
+from maml_tf.evaluation.seen import delta_of
 from training.common.files import write_aside
 from training.common.flag_types import (
     define_count,
@@ -30,7 +31,11 @@ from training.research.intents.benchmark_rows import BenchmarkRows, tables
 from training.research.intents.flag_checks import check_known, numbers_of_shots
 from training.research.intents.fold_evaluation import LEARNERS, row_settings, run_fold
 from training.research.intents.fold_learners import Benchmark
-from training.research.intents.intent_data import fold_names, prepare
+from training.research.intents.intent_data import (
+    fold_names,
+    prepare,
+    refuse_seen_folds,
+)
 from training.research.intents.kept_training import ENCODER, PROJECTION
 
 FLAGS = flags.FLAGS
@@ -96,6 +101,9 @@ def main(argv: list[str]) -> None:
 
 def run(shots: tuple[int, ...]) -> None:
     path, work_dir = Path(FLAGS.results), Path(FLAGS.work_dir)
+    delta = delta_of(FLAGS.base_learner, FLAGS.pretrained)
+    for folder in map(Path, FLAGS.dataset_dir):
+        refuse_seen_folds(folder, FLAGS.folds or fold_names(folder), delta)
     benchmark = Benchmark(
         FLAGS.base_learner,
         work_dir,

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from maml_tf.base_learners.delta import Delta
 from maml_tf.base_learners.split_encoder import UpperEncoder
 from maml_tf.episodes import ClassSplit, Corpus, CorpusError, read_corpus, split_classes
+from maml_tf.evaluation.seen import refuse_seen
 from training.research.intents.kept_vectors import KeptStates, kept_states
 
 FILES = ("full.jsonl", "folds.json")
@@ -101,6 +103,20 @@ def fold_names(folder: Path) -> tuple[str, ...]:
             f'{folder}/folds.json is not an object like {{"01": {{"train": …}}}}.'
         )
     return tuple(sorted(folds))
+
+
+def refuse_seen_folds(folder: Path, folds: Sequence[str], delta: Delta | None) -> None:
+    """Refuses a data set whose test classes meta-training of the encoder has seen.
+
+    Raises:
+        CorpusError: naming the delta and what it has seen.
+    """
+    if delta is None:
+        return
+    corpus = read_corpus(f"jsonl:{folder / 'full.jsonl'}")
+    for fold in folds:
+        division = split_classes(corpus, f"file:{folder / 'folds.json'}#{fold}")
+        refuse_seen(division.test, delta=delta)
 
 
 def prepare(folder: Path, upper: UpperEncoder, work_dir: Path) -> IntentData:
