@@ -114,7 +114,10 @@ def _write(
     served: ServedLearner, aside: Path, name: str, card: Mapping[str, Any]
 ) -> None:
     archive = keras.export.ExportArchive()
-    archive.track(served.learner)
+    # The weights that signatures use are kept with them. Tracking the learner as well
+    # would write each a second time; only what holds no weights, a table of words say,
+    # has to be named.
+    archive.track(served.learner.base_learner.preprocessor)
     for signature, (method, rank, inputs) in SIGNATURES.items():
         archive.add_endpoint(
             signature,

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from maml_tf.serving.tensorflow_alone import tensorflow_for_exports
+
 
 def versions_of(folder: str | Path) -> list[int]:
     """The versions under `NAME`, oldest first; unfinished ones have no number.
@@ -56,11 +58,7 @@ def load_signatures(folder: str | Path) -> dict[str, Any]:
     Raises:
         FileNotFoundError: if no export is there.
     """
-    import tensorflow as tf
-
-    # Registers the text operations that the graph is made of.
-    import tensorflow_text  # noqa: F401
-
+    tf = tensorflow_for_exports()
     loaded = tf.saved_model.load(str(version_folder(folder)))
     signatures = dict(loaded.signatures)
     for signature in signatures.values():

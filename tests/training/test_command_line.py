@@ -88,7 +88,7 @@ def test_every_script_of_a_user_is_a_command():
     assert scripts == set(COMMANDS)
 
 
-@pytest.mark.parametrize("name", sorted({*COMMANDS} - {"predict"}))
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_help_is_there_at_once_and_needs_no_tensorflow(site, name):
     shown = run(site, name, "--help")
     assert "flags:" in shown.stdout, shown.stderr[-2000:]

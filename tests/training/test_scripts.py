@@ -105,13 +105,26 @@ def export_and_predict(model_dir, tmp_path):
     asked = (f"--support=csv:{support}", f"--queries={queries}")
     done = run("predict", f"--saved_model={exported}", *asked)
     assert done.returncode == 0, done.stderr[-2000:]
-    rows = json.loads(done.stdout)
+    shown = done.stdout.splitlines()
+    # The hint stands apart from the answers, and nothing of TensorFlow's log does.
+    assert "maml-tf serve" in done.stderr and len(done.stderr.splitlines()) == 1
+    results = tmp_path / "answers" / "all.json"
+    done = run("predict", f"--saved_model={exported}", *asked, f"--results={results}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    rows = json.loads(results.read_text())
     assert [row["text"] for row in rows] == ["hello", "so long"]
     for row in rows:
         chances = row["probabilities"]
         assert sorted(chances) == ["greet", "leave"]
         assert sum(chances.values()) == pytest.approx(1, abs=1e-5)
         assert row["intent"] == max(chances, key=chances.get)
+    for line, row in zip(shown, rows, strict=True):
+        likeliest = f"{row['intent']}, {max(row['probabilities'].values()):.2f}"
+        if row["in_scope"]:
+            likeliest = likeliest.replace(", ", " (")
+            assert line == f"{likeliest}): {row['text']}"
+        else:
+            assert line == f"not in scope (closest: {likeliest}): {row['text']}"
     support.write_text("text,label\nhello,greet\nhi you,greet\n")
     done = run("predict", f"--saved_model={exported}", *asked)
     assert done.returncode == 1 and "two intents or more" in done.stderr
