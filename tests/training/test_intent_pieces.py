@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 
 from maml_tf.evaluation.calibration import Calibration
 from training.common.rotation import RotationSettings
@@ -97,6 +98,15 @@ def test_names_help_where_they_are_right_and_not_where_they_are_wrong():
     assert with_names > without + 0.05
     assert choose_name_weight(vectors, labels, right, **options) > 0.5
     assert choose_name_weight(vectors, labels, wrong, **options) == 0
+    # With no example at all, the names answer alone.
+    none = {**options, "shots": 0}
+    alone = named_episode_accuracies(vectors, labels, right, weight=1.0, **none)
+    assert alone.mean() > without + 0.05
+    np.testing.assert_array_equal(
+        alone, named_episode_accuracies(vectors, labels, right, weight=2.0, **none)
+    )
+    with pytest.raises(ValueError, match="need a weight above 0"):
+        named_episode_accuracies(vectors, labels, right, weight=0.0, **none)
 
 
 def test_measures_of_a_bot_by_hand():

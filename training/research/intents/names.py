@@ -31,7 +31,11 @@ def named_episode_accuracies(
         labels: the class of each.
         names: the vector of each class' name.
         weight: of the name, where an example weighs 1; 0 for examples alone.
-        shots, ways, queries, episodes, seed: of the episodes.
+        shots: examples of each class; with 0 there are names alone.
+        ways, queries, episodes, seed: of the episodes.
+
+    Raises:
+        ValueError: if there are neither examples nor names.
 
     Example:
 
@@ -41,12 +45,14 @@ def named_episode_accuracies(
     ...                          shots=1, ways=2, queries=2, episodes=2).tolist()
     [1.0, 1.0]
     """
+    if not shots and not weight:
+        raise ValueError("Without examples the names need a weight above 0.")
     classes, numbers = np.unique(labels, return_inverse=True)
     named = np.stack([names[name] for name in classes])
     sampler = EpisodeSampler(
         numbers,
         ways=ways,
-        shots=shots,
+        shots=max(shots, 1),
         queries=queries,
         seed=seed,
         drop_small_classes=True,
@@ -57,7 +63,9 @@ def named_episode_accuracies(
         support, places = drawn.support[0], drawn.support_labels[0]
         in_task = np.zeros(ways, int)
         in_task[places] = numbers[support]
-        prototypes = cosine_prototypes(vectors[support], places, named[in_task], weight)
+        # Without examples the one that was drawn only tells which classes there are.
+        taught = vectors[support] if shots else np.zeros_like(vectors[support])
+        prototypes = cosine_prototypes(taught, places, named[in_task], weight)
         guesses = cosine_logits(prototypes, vectors[drawn.query[0]]).argmax(axis=-1)
         shares.append((guesses == drawn.query_labels[0]).mean())
     return np.array(shares)
