@@ -29,6 +29,7 @@ from training.common.rotation import RotationSettings
 from training.common.running import run_script
 from training.common.tables import markdown_table, percent
 from training.research.intents.kept_training import train_kept
+from training.research.intents.trigrams import trigram_vectors
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list(
@@ -59,17 +60,6 @@ def letters(texts: tuple[str, ...]) -> list[str]:
         {c for c in text if not c.isspace() and not unicodedata.combining(c)}
     )
     return [*SPECIAL_TOKENS, *found, *(f"##{c}" for c in found)]
-
-
-def trigram_vectors(texts: tuple[str, ...]) -> np.ndarray:
-    """Counts of character trigrams, hashed to 2,048 places, scaled to length 1."""
-    vectors = np.zeros((len(texts), 2048), "float32")
-    for row, text in enumerate(texts):
-        padded = f"  {text.lower()}  ".encode()
-        for start in range(len(padded) - 2):
-            place = int.from_bytes(padded[start : start + 3], "big") % 2039
-            vectors[row, place] += 1
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def accuracies(vectors: np.ndarray, part: Corpus, shots: int) -> np.ndarray:
