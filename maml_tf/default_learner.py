@@ -1,5 +1,6 @@
 """The learner that this package recommends, in the one place that says which it is."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -7,7 +8,11 @@ if TYPE_CHECKING:
 
 
 def default_learner(
-    preset: str | None = None, *, pretrained: str | None = None
+    preset: str | None = None,
+    *,
+    pretrained: str | None = None,
+    text_prefix: str = "",
+    centre_texts: Sequence[str] | None = None,
 ) -> "MetaLearner":
     """The nearest prototype under the default text encoder, ready to learn any bot.
 
@@ -18,6 +23,11 @@ def default_learner(
     Args:
         preset: another encoder; see `create_text_encoder`.
         pretrained: "base" for one without meta-training; see there too.
+        text_prefix: what the encoder reads before every text; see there too.
+        centre_texts: sentences in the language of the bots to come, of no bot in
+            particular, whose mean vector is then subtracted from every vector; for
+            encoders without meta-training, of which it makes more (docs/intents.md).
+            The centre is kept in saved models and exports.
 
     Raises:
         BaseLearnerError: if there is no such encoder.
@@ -33,12 +43,15 @@ def default_learner(
     from maml_tf.base_learners import create_text_encoder
     from maml_tf.learners import PrototypicalNetwork
 
-    encoder = create_text_encoder(preset, pretrained=pretrained, normalize=True)
+    encoder: Any = create_text_encoder(
+        preset, pretrained=pretrained, normalize=True, text_prefix=text_prefix
+    )
+    if centre_texts is not None:
+        encoder = _centred(encoder, centre_texts)
     learner = PrototypicalNetwork(encoder, scale=10.0)
-    preprocessor: Any = encoder.preprocessor
     tokens = {
         name: np.asarray(values)[np.newaxis]
-        for name, values in preprocessor(["a", "b"]).items()
+        for name, values in encoder.preprocessor(["a", "b"]).items()
     }
     learner.build_from_episode(
         {
@@ -48,3 +61,12 @@ def default_learner(
         }
     )
     return learner
+
+
+def _centred(encoder: Any, texts: Sequence[str]) -> Any:
+    from maml_tf.base_learners.projected_encoder import ProjectedEncoder
+    from maml_tf.evaluation.features import Embedder
+
+    projected = ProjectedEncoder(encoder)
+    projected.projection.centre_on(Embedder(encoder).embed_texts(list(texts)))
+    return projected

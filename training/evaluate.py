@@ -7,7 +7,8 @@ so that the classes judged on are the ones that training never saw; --seed draws
 episodes from the same classes. On another corpus the test share of --class_split is
 judged. Classes that the run has seen, whatever corpus or split they come by, are
 refused. Without --model_dir the default learner is judged, with the encoder and the
-delta that --base_learner and --pretrained name.
+delta that --base_learner and --pretrained name; --centre_corpus must hold none of the
+texts that are judged on.
 """
 
 from pathlib import Path
@@ -15,12 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from absl import app
 
-from .common import encoder_flags  # noqa: F401
+from .common.default_learner_flags import (
+    default_learner_of_flags,
+    refuse_flags_beside_a_run,
+)
 from .common.files import check_output_file, load_model, write_json
 from .common.finished import INITIAL, MODEL
 from .common.flag_types import define_count, define_path
 from .common.run import RunError
 from .common.running import run_script
+from .common.seen_by_centre import without_centre
 from .common.seen_classes import Judged, judged_corpus
 from .common.settings import (
     FLAGS,
@@ -52,7 +57,9 @@ def main(argv: list[str]) -> None:
             check_output_file(Path(path))
     if FLAGS.model_dir is None:
         judged, config = Judged(read_task_data().split.test), {}
+        judged = without_centre(judged, policy=FLAGS.seen_classes)
     else:
+        refuse_flags_beside_a_run()
         folder = Path(FLAGS.model_dir)
         config = adopt_settings_of_run(folder)
         check_evaluable(folder)
@@ -146,11 +153,15 @@ def load_learners() -> "tuple[MetaLearner, Any]":
         untrained = load_model(folder / INITIAL).base_learner
         return load_model(folder / MODEL), untrained
     from maml_tf.base_learners import create_text_encoder
-    from maml_tf.default_learner import default_learner
 
     return (
-        default_learner(FLAGS.base_learner, pretrained=FLAGS.pretrained),
-        create_text_encoder(FLAGS.base_learner, pretrained="base", normalize=True),
+        default_learner_of_flags(),
+        create_text_encoder(
+            FLAGS.base_learner,
+            pretrained="base",
+            normalize=True,
+            text_prefix=FLAGS.text_prefix,
+        ),
     )
 
 

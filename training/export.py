@@ -15,6 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from absl import app, flags, logging
 
+from .common.default_learner_flags import (
+    default_learner_of_flags,
+    refuse_flags_beside_a_run,
+)
 from .common.files import load_model
 from .common.finished import CALIBRATION, MODEL, check_finished, describe_run
 from .common.flag_types import define_path
@@ -58,15 +62,14 @@ def main(argv: list[str]) -> None:
         raise app.UsageError("--scope_threshold must be a number from 0 to 1.")
     options: dict[str, Any] = {}
     if FLAGS.model_dir is not None:
+        refuse_flags_beside_a_run()
         folder = Path(FLAGS.model_dir)
         check_finished(folder)
         options["card"] = describe_run(folder)
         options["calibration"] = calibration_of(folder)
         learner = load_model(folder / MODEL)
     else:
-        from maml_tf.default_learner import default_learner
-
-        learner = default_learner()
+        learner = default_learner_of_flags()
 
     from maml_tf.serving import export_learner
 

@@ -93,9 +93,10 @@ def main(argv: list[str]) -> None:
     from .common.joint_training import check_validation, train_jointly, validate
     from .common.run import Run, weights_digest
 
-    settings = PretrainSettings(
-        **{f.name: FLAGS[f.name].value for f in fields(PretrainSettings)}
-    )
+    chosen: dict[str, Any] = {
+        field.name: FLAGS[field.name].value for field in fields(PretrainSettings)
+    }
+    settings = PretrainSettings(**chosen)
     joint = read_jointly(
         FLAGS.corpus, validation_share=FLAGS.validation_share, seed=FLAGS.seed
     )

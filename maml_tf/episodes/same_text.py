@@ -9,7 +9,7 @@ texts to a reader, but to the model one is the answer to the other (`same_texts`
 
 import hashlib
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
@@ -63,15 +63,22 @@ def same_texts(
     >>> same_texts(["to you", "to me", "hi"], {"token_ids": cropped}).tolist()
     [0, 0, 2]
     """
-    marks = [[text_key(text) for text in texts]]
+    numbers = [_numbered([text_key(text) for text in texts])]
     if inputs is not None:
         columns = [inputs[name] for name in sorted(inputs)]
-        marks.append(
-            [
-                b"".join(column[row].tobytes() for column in columns)
-                for row in range(len(texts))
-            ]
+        numbers.append(
+            _numbered(
+                [
+                    b"".join(column[row].tobytes() for column in columns)
+                    for row in range(len(texts))
+                ]
+            )
         )
-    numbers = [np.unique(mark, return_inverse=True)[1] for mark in marks]
     found = clusters_of(*numbers)
     return np.arange(len(texts)) if found is None else found
+
+
+def _numbered(marks: Sequence[Hashable]) -> np.ndarray:
+    """Equal marks as equal numbers."""
+    first: dict[Hashable, int] = {}
+    return np.array([first.setdefault(mark, row) for row, mark in enumerate(marks)])

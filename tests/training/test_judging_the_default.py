@@ -60,3 +60,14 @@ def test_it_is_not_judged_on_what_its_delta_has_seen(tmp_path):
     assert done.returncode != 0 and "Traceback" not in done.stderr
     assert "was seen in the meta-training of the delta 'minilm-intents'" in done.stderr
     assert "--seen_classes=label" in done.stderr
+
+
+def test_texts_to_centre_on_are_not_judged_on(tmp_path):
+    own = corpus(tmp_path, NEW)
+    flags = (*SMALL, "--episodes=6", "--base_learner=scratch:num_layers=1,hidden_dim=8")
+    again = own.replace("--corpus", "--centre_corpus")
+    done = run("evaluate", own, *flags, again)
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert "classes to judge on were seen by --centre_corpus=jsonl:" in done.stderr
+    done = run("evaluate", own, *flags, again, "--seen_classes=label")
+    assert "3 of 3 were seen in training" in done.stdout, done.stderr[-2000:]

@@ -15,3 +15,6 @@ flags.DEFINE_string(
     "base, nothing | a file of training.pretrain. By default the delta where there is "
     "one for these weights.",
 )
+flags.DEFINE_string(
+    "text_prefix", "", 'What the encoder reads before every text: "query: " for E5.'
+)

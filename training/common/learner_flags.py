@@ -29,9 +29,6 @@ flags.DEFINE_enum(
     "The meta-learner. projection trains a projection behind a frozen encoder, in "
     "seconds.",
 )
-flags.DEFINE_string(
-    "text_prefix", "", 'What the encoder reads before every text: "query: " for E5.'
-)
 define_count("sequence_length", 64, "Longest text in tokens.", least=4, most=2**16)
 define_count(
     "lora_rank",

@@ -87,7 +87,7 @@ def main(argv: list[str]) -> None:
         for encoder, delta in deltas().items():
             folds = tuple(FLAGS.folds or fold_names(folder))
             try:
-                refuse_seen_folds(folder, folds, delta and Delta.load(delta))
+                refuse_seen_folds(folder, folds, Delta.load(delta) if delta else None)
             except CorpusError as error:
                 print(f"Left out: {error}", flush=True)
                 continue
