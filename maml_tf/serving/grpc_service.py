@@ -1,21 +1,23 @@
 """TF Serving's gRPC interface: Predict, GetModelMetadata and GetModelStatus."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
-    model_service_pb2_grpc,
     predict_pb2,
-    prediction_service_pb2_grpc,
 )
 
+from maml_tf.serving.limits import LARGEST_REQUEST
+from maml_tf.serving.refusals import refusal
+from maml_tf.serving.request_values import read_tensor, shortened
 from maml_tf.serving.served_versions import NotServed, ServedVersions
-from maml_tf.serving.transports import code_name
 
 
 def start_grpc(
@@ -27,7 +29,8 @@ def start_grpc(
         versions: what is served.
         address: `host:port`; port 0 takes a free one.
         threads: requests that are worked on at once; others wait, and beyond 32 a
-            thread they are refused with RESOURCE_EXHAUSTED.
+            thread they are refused with RESOURCE_EXHAUSTED, as larger ones than
+            `LARGEST_REQUEST` are.
 
     Returns:
         The server, to be stopped with its `stop`, and its port.
@@ -36,56 +39,95 @@ def start_grpc(
         ThreadPoolExecutor(threads),
         options=[
             ("grpc.max_send_message_length", -1),
-            ("grpc.max_receive_message_length", -1),
+            ("grpc.max_receive_message_length", LARGEST_REQUEST),
             ("grpc.so_reuseport", 0),
         ],
         maximum_concurrent_rpcs=32 * threads,
     )
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        _Prediction(versions), server
+    asked = _Asked(versions)
+    server.add_generic_rpc_handlers(
+        [
+            _service(
+                "PredictionService",
+                Predict=(predict_pb2.PredictRequest, asked.predict),
+                GetModelMetadata=(
+                    get_model_metadata_pb2.GetModelMetadataRequest,
+                    asked.metadata,
+                ),
+            ),
+            _service(
+                "ModelService",
+                GetModelStatus=(
+                    get_model_status_pb2.GetModelStatusRequest,
+                    asked.status,
+                ),
+            ),
+        ]
     )
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(_Model(versions), server)
     port = server.add_insecure_port(address)
     server.start()
     return server, port
 
 
-class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
+def _service(name: str, **methods: tuple[Any, Callable[[Any], Any]]) -> Any:
+    """A service whose methods answer whatever comes, with a status and a sentence."""
+    return grpc.method_handlers_generic_handler(
+        f"tensorflow.serving.{name}",
+        {
+            method: grpc.unary_unary_rpc_method_handler(
+                _answering(kind, answer),
+                response_serializer=lambda message: message.SerializeToString(),
+            )
+            for method, (kind, answer) in methods.items()
+        },
+    )
+
+
+def _answering(kind: Any, answer: Callable[[Any], Any]) -> Callable[[bytes, Any], Any]:
+    # Bytes that are no message are read here: gRPC would call them a fault of ours.
+    def handle(request: bytes, context: Any) -> Any:
+        try:
+            return answer(kind.FromString(request))
+        except DecodeError:
+            code, sentence = "INVALID_ARGUMENT", f"This is no {kind.__name__}."
+        except Exception as error:
+            code, sentence = refusal(error)
+        # Not within the clause above: abort raises.
+        return context.abort(grpc.StatusCode[code], sentence)
+
+    return handle
+
+
+class _Asked:
+    """What the methods answer."""
+
     def __init__(self, versions: ServedVersions) -> None:
         self.versions = versions
 
-    def Predict(self, request: Any, context: Any) -> Any:
-        version = _version(self.versions, request.model_spec, context)
-        try:
-            inputs = {k: tf.make_ndarray(v) for k, v in request.inputs.items()}
-            outputs, number = self.versions.run(
-                inputs, request.model_spec.signature_name, version
-            )
-        except NotServed as error:
-            context.abort(grpc.StatusCode.NOT_FOUND, str(error))
-        except (ValueError, TypeError) as error:
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        except tf.errors.OpError as error:
-            context.abort(grpc.StatusCode[code_name(error)], error.message)
+    def predict(self, request: Any) -> Any:
+        version = self._version(request.model_spec)
+        outputs, number = self.versions.run(
+            request.inputs, read_tensor, request.model_spec.signature_name, version
+        )
+        for name in request.output_filter:
+            if name not in outputs:
+                raise ValueError(
+                    f"There is no output {shortened(name)!r}; there are "
+                    f"{', '.join(sorted(outputs))}."
+                )
         response = predict_pb2.PredictResponse()
         response.model_spec.CopyFrom(request.model_spec)
         response.model_spec.version.value = number
-        wanted = set(request.output_filter) or outputs.keys()
-        for name in wanted & outputs.keys():
+        for name in set(request.output_filter) or outputs.keys():
             response.outputs[name].CopyFrom(tf.make_tensor_proto(outputs[name]))
         return response
 
-    def GetModelMetadata(self, request: Any, context: Any) -> Any:
-        version = _version(self.versions, request.model_spec, context)
+    def metadata(self, request: Any) -> Any:
+        version = self._version(request.model_spec)
         if list(request.metadata_field) != ["signature_def"]:
-            context.abort(
-                grpc.StatusCode.INVALID_ARGUMENT, "Ask for the field signature_def."
-            )
-        try:
-            with self.versions.signature("", version) as (_, number):
-                held = self.versions.signatures(number)
-        except NotServed as error:
-            context.abort(grpc.StatusCode.NOT_FOUND, str(error))
+            raise ValueError("Ask for the field signature_def.")
+        with self.versions.signature("", version) as (_, number):
+            held = self.versions.signatures(number)
         described = get_model_metadata_pb2.SignatureDefMap()
         for name, function in held.items():
             signature = described.signature_def[name]
@@ -107,13 +149,8 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
         response.metadata["signature_def"].Pack(described)
         return response
 
-
-class _Model(model_service_pb2_grpc.ModelServiceServicer):
-    def __init__(self, versions: ServedVersions) -> None:
-        self.versions = versions
-
-    def GetModelStatus(self, request: Any, context: Any) -> Any:
-        version = _version(self.versions, request.model_spec, context)
+    def status(self, request: Any) -> Any:
+        version = self._version(request.model_spec)
         response = get_model_status_pb2.GetModelStatusResponse()
         for number, state, error in self.versions.status():
             if version in (None, number):
@@ -122,14 +159,13 @@ class _Model(model_service_pb2_grpc.ModelServiceServicer):
                 one.status.error_message = error
                 one.status.error_code = 2 if error else 0
         if not response.model_version_status:
-            context.abort(grpc.StatusCode.NOT_FOUND, "No such version is served.")
+            raise NotServed("No such version is served.")
         return response
 
-
-def _version(versions: ServedVersions, spec: Any, context: Any) -> int | None:
-    """The version that a request names, after a check of the model's name."""
-    if spec.name != versions.name:
-        context.abort(
-            grpc.StatusCode.NOT_FOUND, f"The model served here is {versions.name}."
-        )
-    return spec.version.value if spec.HasField("version") else None
+    def _version(self, spec: Any) -> int | None:
+        """The version that a request names, after a check of the model's name."""
+        if spec.name != self.versions.name:
+            raise NotServed(f"The model served here is {self.versions.name}.")
+        if spec.version_label:
+            raise NotServed("No version has a label here; ask by its number.")
+        return spec.version.value if spec.HasField("version") else None

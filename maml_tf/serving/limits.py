@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# In bytes, of a request as it is sent. A state of a model's weights fits in.
+LARGEST_REQUEST = 100 * 2**20
+
 
 @dataclass(frozen=True)
 class Limits:

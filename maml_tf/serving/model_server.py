@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from maml_tf.serving.limits import LARGEST_REQUEST
 from maml_tf.serving.served_versions import ServedVersions
 
 
@@ -42,7 +43,8 @@ class ModelServer:
             import waitress
 
             from maml_tf.serving.grpc_service import start_grpc
-            from maml_tf.serving.rest_service import LARGEST_BODY, RestService
+            from maml_tf.serving.http_channel import answer_all
+            from maml_tf.serving.rest_service import RestService
         except ImportError as error:
             raise ImportError(
                 f"The server needs `pip install 'maml-tf[serving]'` ({error})."
@@ -60,9 +62,10 @@ class ModelServer:
             host=host,
             port=rest_port,
             threads=threads,
-            max_request_body_size=LARGEST_BODY,
+            max_request_body_size=LARGEST_REQUEST,
         )
-        self.rest_port: int = self._rest.effective_port
+        answer_all(self._rest)
+        self.rest_port: int = _port_of(self._rest)
         self._grpc, self.grpc_port = None, None
         if grpc_port is not None:
             self._grpc, self.grpc_port = start_grpc(
@@ -105,3 +108,9 @@ class ModelServer:
 
     def __exit__(self, *_: Any) -> None:
         self.stop()
+
+
+def _port_of(server: Any) -> int:
+    """The port of waitress' server; the first where a host has several addresses."""
+    several = getattr(server, "effective_listen", None)
+    return several[0][1] if several else server.effective_port

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from maml_tf.serving.limits import LARGEST_REQUEST
+
 METHOD = "/tensorflow.serving.PredictionService/Predict"
 PACKAGE = "maml_tf.predict"
 # name: (number, type, is repeated); a capital letter starts the name of a message.
@@ -133,20 +135,42 @@ def arrays(named: Any) -> dict[str, np.ndarray]:
         ValueError: if one has a type that no export gives, or values that do not fill
             its shape.
     """
-    return {one.key: _array(one.value, one.key) for one in named}
+    return {one.key: array(one.value, one.key) for one in named}
 
 
-def _array(tensor: Any, name: str) -> np.ndarray:
+def array(tensor: Any, name: str) -> np.ndarray:
+    """The array of one tensor, of this module's message or of TensorFlow's own.
+
+    Args:
+        tensor: the message.
+        name: what an error calls it.
+
+    Raises:
+        ValueError: if it has a type that no export gives, or values that do not fill
+            its shape. Nothing larger than a request may be is made of a small message.
+    """
     if tensor.dtype not in TYPES:
         raise ValueError(f"{name} has the type {tensor.dtype}, which no export gives.")
     kind, field = TYPES[tensor.dtype]
     shape = [dim.size for dim in tensor.tensor_shape.dim]
-    if tensor.tensor_content:
-        values = np.frombuffer(
-            tensor.tensor_content, np.dtype(kind).newbyteorder("<")
-        ).astype(kind)
-    else:
+    if any(size < 0 for size in shape):
+        raise ValueError(f"{name} has a shape with a negative size, {shape}.")
+    wanted = math.prod(shape)
+    if wanted * np.dtype(kind).itemsize > LARGEST_REQUEST:
+        raise ValueError(f"{name} has a shape of {wanted} entries, which is too many.")
+    if not tensor.tensor_content:
         values = np.array([*getattr(tensor, field)], kind)
-    if len(values) == 1 and math.prod(shape) > 1:  # how TensorFlow shortens a constant
-        values = np.repeat(values, math.prod(shape))
+    elif kind == "object":
+        raise ValueError(f"{name} must have its strings in string_val.")
+    elif len(tensor.tensor_content) % np.dtype(kind).itemsize:
+        raise ValueError(f"{name} holds the bytes of no whole number of {kind}s.")
+    else:
+        ordered = np.dtype(kind).newbyteorder("<")
+        values = np.frombuffer(tensor.tensor_content, ordered).astype(kind)
+    if len(values) == 1:  # how TensorFlow shortens a constant
+        values = np.repeat(values, wanted)
+    if len(values) != wanted:
+        raise ValueError(
+            f"{name} has {len(values)} values for a shape of {wanted} entries."
+        )
     return values.reshape(shape)

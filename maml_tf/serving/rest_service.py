@@ -4,22 +4,25 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import tensorflow as tf
-from werkzeug.exceptions import HTTPException
-from werkzeug.routing import Map, Rule
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.routing import Map, Rule, UnicodeConverter, ValidationError
 from werkzeug.wrappers import Request, Response
 
+from maml_tf.serving.refusals import HTTP_STATUS, refusal
+from maml_tf.serving.request_values import kind_of, read_json
 from maml_tf.serving.served_versions import NotServed, ServedVersions
-from maml_tf.serving.transports import code_name, from_json, to_json
+from maml_tf.serving.transports import to_json
 
-HTTP_STATUS = {
-    "INVALID_ARGUMENT": 400,
-    "OUT_OF_RANGE": 400,
-    "NOT_FOUND": 404,
-    "RESOURCE_EXHAUSTED": 429,
-    "UNAVAILABLE": 503,
-}
-LARGEST_BODY = 256 * 1024 * 1024
+PREFIX = "/v1/models/"
+
+
+class _ModelName(UnicodeConverter):
+    """`bot:predict` is no name, so that a GET of it is told of its method."""
+
+    def to_python(self, value: str) -> str:
+        if ":" in value:
+            raise ValidationError
+        return value
 
 
 class RestService:
@@ -31,7 +34,8 @@ class RestService:
 
     def __init__(self, versions: ServedVersions) -> None:
         self.versions = versions
-        model = "/v1/models/<name>"
+        model = f"{PREFIX}<model:name>"
+        # A path means what it says: nothing is redirected.
         self.routes = Map(
             [
                 Rule(f"{model}{version}{path}", endpoint=endpoint, methods=methods)
@@ -41,54 +45,54 @@ class RestService:
                     ("/metadata", self._metadata, ["GET"]),
                     (":predict", self._predict, ["POST"]),
                 )
-            ]
+            ],
+            converters={"model": _ModelName},
+            merge_slashes=False,
+            redirect_defaults=False,
         )
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        request = Request(environ)
-        request.max_content_length = LARGEST_BODY
-        status, body = self._answer(request)
-        text = json.dumps(body, ensure_ascii=False)
+        status, body = self._answer(Request(environ))
+        # Half a character of a client's comes back as JSON writes it, \udXXX.
+        text = json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace")
         response = Response(text, status=status, content_type="application/json")
         return response(environ, start_response)
 
     def _answer(self, request: Request) -> tuple[int, dict[str, Any]]:
         try:
-            endpoint, found = self.routes.bind_to_environ(request.environ).match()
+            here = self.routes.bind("", path_info=request.path)
+            endpoint, found = here.match(method=request.method)
             values = dict(found)
             if values.pop("name") != self.versions.name:
                 raise NotServed(f"The model served here is {self.versions.name}.")
             return 200, endpoint(request, **values)
+        except NotFound:
+            known = f"{PREFIX}{self.versions.name}"
+            return 404, {"error": f"There is nothing here; the model is at {known}."}
         except HTTPException as error:
-            return error.code or 500, {"error": error.description or error.name}
-        except NotServed as error:
-            return 404, {"error": str(error)}
-        except ValueError as error:
-            return 400, {"error": str(error)}
-        except tf.errors.OpError as error:
-            status = HTTP_STATUS.get(code_name(error), 500)
-            return status, {"error": error.message}
+            return error.code or 400, {"error": error.description or error.name}
+        except Exception as error:
+            code, sentence = refusal(error)
+            return HTTP_STATUS.get(code, 500), {"error": sentence}
 
     def _predict(self, request: Request, version: int | None = None) -> dict[str, Any]:
-        try:
-            body = json.loads(request.get_data())
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise ValueError(f"The body is not JSON: {error}") from error
-        if not isinstance(body, dict) or ("inputs" in body) == ("instances" in body):
-            raise ValueError("The body must be an object with inputs or instances.")
+        body = _parsed(request.get_data())
         signature = body.get("signature_name", "")
+        if not isinstance(signature, str):
+            raise ValueError(
+                f"signature_name must be a string, not {kind_of(signature)}."
+            )
         by_row = "instances" in body
         given = _columns(body["instances"]) if by_row else body["inputs"]
-        if not isinstance(given, dict):
+        if not isinstance(given, dict) or given.keys() == {"b64"}:
             with self.versions.signature(signature, version) as (function, _):
                 names = [*function.structured_input_signature[1]]
             if len(names) != 1:
                 raise ValueError(f"Name the inputs: {', '.join(sorted(names))}.")
             given = {names[0]: given}
-        inputs = {name: from_json(value) for name, value in given.items()}
-        outputs, _ = self.versions.run(inputs, signature, version)
+        outputs, _ = self.versions.run(given, read_json, signature, version)
         only = next(iter(outputs.values())) if len(outputs) == 1 else None
         if not by_row:
             columns = {name: to_json(value) for name, value in outputs.items()}
@@ -150,6 +154,21 @@ class RestService:
             },
             "metadata": {"signature_def": {"signature_def": described}},
         }
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    """The object that a body holds, which has inputs or instances."""
+    try:
+        parsed = json.loads(body, parse_constant=_no_number)
+    except ValueError as error:
+        raise ValueError(f"The body is not JSON: {error}") from error
+    if not isinstance(parsed, dict) or ("inputs" in parsed) == ("instances" in parsed):
+        raise ValueError("The body must be an object with inputs or instances.")
+    return parsed
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"JSON has no {name}")
 
 
 def _tensor_info(spec: Any) -> dict[str, Any]:

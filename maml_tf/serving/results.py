@@ -89,6 +89,21 @@ class Overloaded(ServiceError):
     """The service could not take the request now; trying again is safe."""
 
 
+def sentence_in(message: str) -> str:
+    """What an export says in a message of TensorFlow's around it.
+
+    Example:
+
+    >>> sentence_in("x\\nassertion failed: [No text.]\\n\\t [[y]]")
+    'No text.'
+    """
+    marker = "assertion failed: ["
+    if marker not in message:
+        return message
+    sentence = message.split(marker, 1)[1].split("]\n")[0].split("]\\n")[0]
+    return sentence.removesuffix("]")
+
+
 def error_from(code: str, sentence: str) -> Exception:
     """The exception for a status code such as `INVALID_ARGUMENT`.
 
@@ -97,10 +112,7 @@ def error_from(code: str, sentence: str) -> Exception:
     >>> error_from("INVALID_ARGUMENT", "x\\nassertion failed: [No text.]\\n\\t [[y]]")
     RequestError('No text.')
     """
-    marker = "assertion failed: ["
-    if marker in sentence:
-        sentence = sentence.split(marker, 1)[1].split("]\n")[0].split("]\\n")[0]
-        sentence = sentence.removesuffix("]")
+    sentence = sentence_in(sentence)
     if code in ("INVALID_ARGUMENT", "NOT_FOUND", "OUT_OF_RANGE"):
         kind = StaleStateError if OTHER_VERSION in sentence else RequestError
         return kind(sentence)

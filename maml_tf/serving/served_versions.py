@@ -4,7 +4,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,15 @@ import numpy as np
 import tensorflow as tf
 
 from maml_tf.first_line import first_line
+from maml_tf.serving.request_values import check_names, shortened
 from maml_tf.serving.saved_model import load_signatures, versions_of
 from maml_tf.serving.warm_up import warm_up_requests
 
 RETRY_AFTER = 60.0
 AVAILABLE = "AVAILABLE"
 DEFAULT = "serving_default"
+# From an input's name, its value and its tf.TensorSpec to an array.
+Read = Callable[[str, Any, Any], np.ndarray]
 log = logging.getLogger(__name__)
 
 
@@ -118,7 +121,7 @@ class ServedVersions:
                 )
             if (name or DEFAULT) not in held.signatures:
                 raise NotServed(
-                    f"There is no signature {name!r}; there are "
+                    f"There is no signature {shortened(name)!r}; there are "
                     f"{', '.join(sorted(held.signatures))}."
                 )
             held.running += 1
@@ -132,11 +135,18 @@ class ServedVersions:
 
     def run(
         self,
-        inputs: dict[str, np.ndarray],
+        inputs: Mapping[str, Any],
+        read: Read,
         signature: str = "",
         version: int | None = None,
     ) -> tuple[dict[str, np.ndarray], int]:
         """The outputs of a signature and the version that gave them.
+
+        Args:
+            inputs: as they came.
+            read: makes an array of an input; `read_json` or `read_tensor`.
+            signature: its name, or "" for the default.
+            version: a version, or None for the newest.
 
         Raises:
             NotServed: if there is no such version or signature.
@@ -144,8 +154,14 @@ class ServedVersions:
             tf.errors.OpError: if the graph refuses the request.
         """
         with self.signature(signature, version) as (function, number):
-            tensors = _tensors(function.structured_input_signature[1], inputs)
-            outputs = function(**tensors)
+            specs = function.structured_input_signature[1]
+            check_names(inputs, specs)
+            outputs = function(
+                **{
+                    name: tf.constant(read(name, inputs[name], spec), spec.dtype)
+                    for name, spec in specs.items()
+                }
+            )
             return {key: value.numpy() for key, value in outputs.items()}, number
 
     def signatures(self, version: int) -> dict[str, Any]:
@@ -158,25 +174,3 @@ class ServedVersions:
         with self._lock:
             known = sorted(self._versions.values(), key=lambda v: -v.number)
             return [(v.number, v.state, v.error) for v in known]
-
-
-def _tensors(specs: dict[str, Any], inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
-    if inputs.keys() != specs.keys():
-        raise ValueError(
-            f"The signature's inputs are {', '.join(sorted(specs))}; the request has "
-            f"{', '.join(sorted(inputs)) or 'none'}."
-        )
-    tensors = {}
-    for name, spec in specs.items():
-        try:
-            value = tf.constant(inputs[name], spec.dtype)
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"{name} must be a rectangular list of {spec.dtype.name}s."
-            ) from error
-        if value.shape.rank != spec.shape.rank:
-            raise ValueError(
-                f"{name} must have {spec.shape.rank} axes, not {value.shape.rank}."
-            )
-        tensors[name] = value
-    return tensors

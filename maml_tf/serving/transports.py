@@ -11,6 +11,7 @@ import numpy as np
 
 from maml_tf.serving.results import (
     Overloaded,
+    RequestError,
     ServiceError,
     Unreachable,
     error_from,
@@ -109,6 +110,8 @@ class GrpcTransport:
             return self._messages.arrays(response.outputs)
         except self._grpc.RpcError as error:
             sentence = error.details() or ""
+            if "larger than max" in sentence:  # no repetition would make it smaller
+                raise RequestError("The request is larger than is read.") from error
             if error.code().name == "UNAVAILABLE" and NO_SERVER.search(sentence):
                 raise Unreachable(_nobody_at(self.address)) from error
             raise error_from(error.code().name, sentence) from error
@@ -256,7 +259,12 @@ def _string(value: Any) -> Any:
 
 
 def _code_of(status: int) -> str:
-    known = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED"}
+    known = {
+        400: "INVALID_ARGUMENT",
+        404: "NOT_FOUND",
+        413: "INVALID_ARGUMENT",
+        429: "RESOURCE_EXHAUSTED",
+    }
     return known.get(status, "UNAVAILABLE" if status in (502, 503) else f"HTTP{status}")
 
 

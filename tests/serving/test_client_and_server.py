@@ -137,7 +137,7 @@ def test_rest_as_curl_sees_it(server):
             "bot:predict",
             '{"signature_name": "embed", "inputs": [["a"], ["b", "c"]]}',
             400,
-            "rectangular",
+            "texts[0] has to be a text, not a list",
         ),
     ],
 )
