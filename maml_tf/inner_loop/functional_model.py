@@ -19,7 +19,7 @@ from maml_tf.inner_loop.task_gradients import (
     mask_tasks,
     sum_over_tasks,
 )
-from maml_tf.inner_loop.tasks import number_of_tasks, over_tasks, repeat_for_tasks
+from maml_tf.inner_loop.tasks import TaskMap, number_of_tasks, repeat_for_tasks
 
 Assigned = dict[int, tf.Tensor]
 
@@ -58,7 +58,7 @@ class FunctionalModel:
     ) -> None:
         self.model = model
         self.fast_variables = fast_variables
-        self.vectorized = vectorized
+        self.map = TaskMap(vectorized)
         self.split = split_model(model, fast_variables)
         more = more_variables or []
         fast = {id(v) for v in fast_variables}
@@ -140,7 +140,7 @@ class FunctionalModel:
             # A map cannot stack a tensor that it only passes through.
             return tf.nest.map_structure(tf.identity, outputs), assigned
 
-        return over_tasks(task, inputs, vectorized=self.vectorized)
+        return self.map(("features", training), task, inputs)
 
     def predict(
         self,
@@ -168,7 +168,7 @@ class FunctionalModel:
                 )
 
             elements = dict(stacked) if seeds is None else {**stacked, "seed": seeds}
-            return over_tasks(task, elements, vectorized=self.vectorized)
+            return self.map(("queries", training), task, elements)
 
         stacked = {"fast": fast, "features": features}
         if not training:

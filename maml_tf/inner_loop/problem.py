@@ -7,7 +7,6 @@ import keras
 import tensorflow as tf
 
 from maml_tf.inner_loop.functional_model import FunctionalModel, Tensors
-from maml_tf.inner_loop.tasks import over_tasks
 from maml_tf.inner_loop.update_rules import UpdateRule
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -60,11 +59,11 @@ class InnerProblem(NamedTuple):
             with keras.StatelessScope(state_mapping=mapping):
                 return tf.nest.map_structure(tf.identity, self.rule.init(weights))
 
-        return self.map(task, fast)
+        return self.map("state", task, fast)
 
-    def map(self, function: Any, elements: Any) -> Any:
-        """Maps over the task axis."""
-        return over_tasks(function, elements, vectorized=self.functional.vectorized)
+    def map(self, place: str, function: Any, elements: Any) -> Any:
+        """Maps over the task axis; `place` says where in the inner loop."""
+        return self.functional.map((place, self.training), function, elements)
 
     def objective(
         self, weights: Tensors, shared: Tensors, element: Any, step: Any
@@ -146,7 +145,7 @@ class InnerProblem(NamedTuple):
             return new, new_state, before.gradients, before.loss
 
         elements = {**self.elements, **stacked, "fast": weights, "state": state}
-        new, new_state, gradients, losses = self.map(task, elements)
+        new, new_state, gradients, losses = self.map("step", task, elements)
         return new, new_state, Step(weights, state, gradients, losses)
 
 

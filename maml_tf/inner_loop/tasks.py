@@ -1,6 +1,6 @@
 """Running one function on every task of a batch of tasks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -41,11 +41,44 @@ def over_tasks(
     >>> over_tasks(lambda row: tf.reduce_sum(row), rows).numpy()
     array([3, 7], dtype=int32)
     """
-    tasks = tf.nest.flatten(elements)[0].shape[0]
-    if tasks == 1:
-        single = tf.nest.map_structure(lambda t: t[0], elements)
-        return tf.nest.map_structure(lambda t: t[tf.newaxis], function(single))
-    if vectorized:
+    return TaskMap(vectorized)(None, function, elements)
+
+
+class TaskMap:
+    """Maps over the task axis, and remembers what cannot be mapped at once.
+
+    To find out that TensorFlow cannot map a layer takes as long as mapping it: many
+    seconds for a recurrent one. It is found out once.
+
+    Args:
+        vectorized: see `over_tasks`.
+
+    Example:
+
+    >>> task_map = TaskMap()
+    >>> task_map("sums", tf.reduce_sum, tf.constant([[1, 2], [3, 4]])).numpy()
+    array([3, 7], dtype=int32)
+    """
+
+    def __init__(self, vectorized: bool = True) -> None:
+        self.vectorized = vectorized
+        self._one_by_one: set[Hashable] = set()
+
+    def __call__(
+        self, place: Hashable, function: Callable[[Any], Any], elements: Any
+    ) -> Any:
+        """Maps `function` as `over_tasks` does.
+
+        Args:
+            place: where in the program this is; what failed there is not tried again.
+            function, elements: see `over_tasks`.
+        """
+        tasks = tf.nest.flatten(elements)[0].shape[0]
+        if tasks == 1:
+            single = tf.nest.map_structure(lambda t: t[0], elements)
+            return tf.nest.map_structure(lambda t: t[tf.newaxis], function(single))
+        if not self.vectorized or place in self._one_by_one:
+            return _one_after_the_other(function, elements, tasks)
         with kept_log() as log:
             try:
                 with _in_the_same_graph():
@@ -57,9 +90,9 @@ def over_tasks(
                 failure = error
         # An error of the function's own comes again here, without the mapping.
         result = _one_after_the_other(function, elements, tasks)
+        self._one_by_one.add(place)
         warn_of_one_by_one(failure, log)
         return result
-    return _one_after_the_other(function, elements, tasks)
 
 
 def _one_after_the_other(

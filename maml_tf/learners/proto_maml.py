@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from maml_tf.base_learners import BaseLearnerError
 from maml_tf.base_learners.head import head_of
-from maml_tf.inner_loop import over_tasks
 from maml_tf.inner_loop.loop import call_model
 from maml_tf.learners.maml import MAML
 from maml_tf.learners.prototypical import ABSENT, class_means
@@ -98,7 +97,7 @@ class ProtoMAML(MAML):
             return start
 
         elements = {"inputs": support_inputs, "targets": support_targets}
-        return over_tasks(task, elements, vectorized=loop.functional.vectorized), True
+        return loop.functional.map(("start", training), task, elements), True
 
     def _features(self, inputs: Any, training: bool) -> tf.Tensor:
         """What the head is given, `[examples, dim]`, in any kind of model."""

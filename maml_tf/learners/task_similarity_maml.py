@@ -9,7 +9,6 @@ import tensorflow as tf
 from maml_tf.arguments import positive, whole
 from maml_tf.base_learners import BaseLearnerError
 from maml_tf.base_learners.contracts import TextBaseLearner
-from maml_tf.inner_loop import over_tasks
 from maml_tf.inner_loop.update_rules.per_task_rates import PerTaskRates
 from maml_tf.learners.maml import MAML
 from maml_tf.learners.prototypical import class_means
@@ -197,9 +196,7 @@ class TaskSimilarityMAML(MAML):
 
         inputs = tf.nest.map_structure(tf.convert_to_tensor, support_inputs)
         elements = {"inputs": inputs, "targets": targets}
-        return over_tasks(
-            task, elements, vectorized=self.inner_loop.functional.vectorized
-        )
+        return self.inner_loop.functional.map(("start", training), task, elements)
 
     def similarities(
         self, support_inputs: Any, support_targets: Any, training: bool = False

@@ -1,5 +1,6 @@
 """Layers that TensorFlow cannot map: task after task, said once, the same numbers."""
 
+import contextlib
 import logging
 import warnings
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 from maml_tf import MAML
 from maml_tf.inner_loop import over_tasks
 from maml_tf.inner_loop.one_by_one import TasksOneByOne
+from maml_tf.inner_loop.tasks import TaskMap
 
 
 def episodes():
@@ -55,6 +57,42 @@ def test_a_layer_is_named_once_and_answers_as_one_by_one(caplog):
             expected = reader(False)(x)
     assert not [r for r in caplog.records if r.name == "tensorflow"]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_what_cannot_be_mapped_is_tried_once_at_each_place(monkeypatch):
+    tried, mapped = [], tf.vectorized_map
+
+    def count(function, *arguments, **keywords):
+        tried.append(function)
+        return mapped(function, *arguments, **keywords)
+
+    monkeypatch.setattr(tf, "vectorized_map", count)
+    words, task_map = tf.constant([["A", "b"], ["C", "d"]]), TaskMap()
+    for _ in range(2):
+        with pytest.warns(TasksOneByOne) if not tried else contextlib.nullcontext():
+            lower = task_map("words", tf.strings.lower, words)
+        assert lower.numpy().tolist() == [[b"a", b"b"], [b"c", b"d"]]
+    assert tried == [tf.strings.lower]
+    for _ in range(2):
+        task_map("sums", tf.reduce_sum, tf.ones((2, 3)))
+    assert tried[1:] == [tf.reduce_sum] * 2
+
+
+def test_a_failure_of_the_functions_own_is_not_remembered_as_the_mappings():
+    broken, task_map = [True], TaskMap()
+
+    def function(row):
+        if broken:
+            raise KeyError("mine")
+        return 2 * row
+
+    with pytest.raises(KeyError, match="mine"):
+        task_map("place", function, tf.ones((2, 3)))
+    broken.clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", TasksOneByOne)
+        task_map("place", function, tf.ones((2, 3)))
+    assert not task_map._one_by_one
 
 
 def test_an_error_of_the_functions_own_is_not_hidden():

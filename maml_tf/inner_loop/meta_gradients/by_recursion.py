@@ -78,7 +78,7 @@ class ByRecursion(MetaGradient):
 
         upstream = [*weight_gradients, *state_gradients]
         elements = {**problem.elements, **loops.fixed, **kept}
-        return problem.map(task, {**elements, "upstream": upstream})
+        return problem.map("step back", task, {**elements, "upstream": upstream})
 
     def run(
         self, problem: InnerProblem, stacked: dict[str, Any], shared: Tensors

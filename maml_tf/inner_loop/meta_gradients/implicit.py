@@ -93,6 +93,7 @@ class Implicit(MetaGradient):
                 )
 
             return problem.map(
+                f"products by {names}",
                 task,
                 {
                     **problem.elements,
