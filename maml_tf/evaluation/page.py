@@ -79,6 +79,10 @@ class Page:
             f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
         )
 
+    def code(self, lines: str) -> None:
+        """Lines as they would be typed."""
+        self._parts.append(f'<div class="scroll"><pre>{escape(lines)}</pre></div>')
+
     def html(self) -> str:
         """The page as text."""
         return (

@@ -1,5 +1,6 @@
 """TF Serving's gRPC interface: Predict, GetModelMetadata and GetModelStatus."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,18 +16,20 @@ from tensorflow_serving.apis import (
 )
 
 from maml_tf.serving.limits import LARGEST_REQUEST
+from maml_tf.serving.metrics import Metrics
 from maml_tf.serving.refusals import refusal
 from maml_tf.serving.request_values import read_tensor, shortened
 from maml_tf.serving.served_versions import NotServed, ServedVersions
 
 
 def start_grpc(
-    versions: ServedVersions, address: str, threads: int
+    versions: ServedVersions, metrics: Metrics, address: str, threads: int
 ) -> tuple[grpc.Server, int]:
     """Starts answering gRPC requests.
 
     Args:
         versions: what is served.
+        metrics: where answers are counted.
         address: `host:port`; port 0 takes a free one.
         threads: requests that are worked on at once; others wait, and beyond 32 a
             thread they are refused with RESOURCE_EXHAUSTED, as larger ones than
@@ -49,6 +52,7 @@ def start_grpc(
         [
             _service(
                 "PredictionService",
+                metrics,
                 Predict=(predict_pb2.PredictRequest, asked.predict),
                 GetModelMetadata=(
                     get_model_metadata_pb2.GetModelMetadataRequest,
@@ -57,6 +61,7 @@ def start_grpc(
             ),
             _service(
                 "ModelService",
+                metrics,
                 GetModelStatus=(
                     get_model_status_pb2.GetModelStatusRequest,
                     asked.status,
@@ -69,13 +74,15 @@ def start_grpc(
     return server, port
 
 
-def _service(name: str, **methods: tuple[Any, Callable[[Any], Any]]) -> Any:
+def _service(
+    name: str, metrics: Metrics, **methods: tuple[Any, Callable[[Any], Any]]
+) -> Any:
     """A service whose methods answer whatever comes, with a status and a sentence."""
     return grpc.method_handlers_generic_handler(
         f"tensorflow.serving.{name}",
         {
             method: grpc.unary_unary_rpc_method_handler(
-                _answering(kind, answer),
+                _answering(kind, answer, metrics),
                 response_serializer=lambda message: message.SerializeToString(),
             )
             for method, (kind, answer) in methods.items()
@@ -83,17 +90,24 @@ def _service(name: str, **methods: tuple[Any, Callable[[Any], Any]]) -> Any:
     )
 
 
-def _answering(kind: Any, answer: Callable[[Any], Any]) -> Callable[[bytes, Any], Any]:
+def _answering(
+    kind: Any, answer: Callable[[Any], Any], metrics: Metrics
+) -> Callable[[bytes, Any], Any]:
     # Bytes that are no message are read here: gRPC would call them a fault of ours.
     def handle(request: bytes, context: Any) -> Any:
+        begin = time.monotonic()
+        code, sentence, found = "OK", "", None
         try:
-            return answer(kind.FromString(request))
+            found = answer(kind.FromString(request))
         except DecodeError:
             code, sentence = "INVALID_ARGUMENT", f"This is no {kind.__name__}."
         except Exception as error:
             code, sentence = refusal(error)
-        # Not within the clause above: abort raises.
-        return context.abort(grpc.StatusCode[code], sentence)
+        seconds = time.monotonic() - begin
+        metrics.answered("grpc", answer.__name__, code, seconds)
+        if code != "OK":
+            context.abort(grpc.StatusCode[code], sentence)  # which raises
+        return found
 
     return handle
 

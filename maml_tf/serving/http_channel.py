@@ -64,6 +64,8 @@ class Channel(HTTPChannel):
 
     parser_class = Parser
     error_task_class = Refusal
+    request: Any = None
+    close_when_flushed: bool = False
     lingers = False  # to be closed by the client, once it has read the refusal
     deadline = 0.0
     forgotten = 0

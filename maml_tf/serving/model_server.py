@@ -11,8 +11,9 @@ from maml_tf.serving.served_versions import ServedVersions
 class ModelServer:
     """Serves the newest version under a folder until it is stopped.
 
-    REST runs on waitress, gRPC on grpcio. New versions are picked up while running; the
-    old one answers what it has begun. For production use TF Serving.
+    REST runs on waitress, gRPC on grpcio; `/` is a page that says what is served, and
+    `/health` and `/metrics` are for those who watch. New versions are picked up while
+    running; the old one answers what it has begun. For production use TF Serving.
 
     Args:
         folder: `NAME`, which holds versions.
@@ -44,6 +45,7 @@ class ModelServer:
 
             from maml_tf.serving.grpc_service import start_grpc
             from maml_tf.serving.http_channel import answer_all
+            from maml_tf.serving.metrics import Metrics
             from maml_tf.serving.rest_service import RestService
         except ImportError as error:
             raise ImportError(
@@ -57,8 +59,10 @@ class ModelServer:
                 f"{folder} holds no version that can be served"
                 + (f": {reason}" if reason else "; export_learner writes one.")
             )
+        metrics = Metrics()
+        self.versions.ran = metrics.ran
         self._rest: Any = waitress.create_server(
-            RestService(self.versions),
+            RestService(self.versions, metrics),
             host=host,
             port=rest_port,
             threads=threads,
@@ -69,7 +73,7 @@ class ModelServer:
         self._grpc, self.grpc_port = None, None
         if grpc_port is not None:
             self._grpc, self.grpc_port = start_grpc(
-                self.versions, f"{host}:{grpc_port}", threads
+                self.versions, metrics, f"{host}:{grpc_port}", threads
             )
         self._stopped = threading.Event()
         self._threads = [

@@ -133,7 +133,8 @@ def shortened(name: Any) -> str:
 
 def _flattened(name: str, value: Any, rank: int) -> tuple[list[Any], list[int]]:
     """The entries of lists in lists, row by row, and the sizes of the axes."""
-    level, shape = [value], []
+    level: list[Any] = [value]
+    shape: list[int] = []
     for _ in range(rank):
         for number, part in enumerate(level):
             if not isinstance(part, list):

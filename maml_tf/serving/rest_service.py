@@ -1,6 +1,7 @@
 """TF Serving's REST interface: predict, model status and metadata, as a WSGI app."""
 
 import json
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -8,6 +9,8 @@ from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import Map, Rule, UnicodeConverter, ValidationError
 from werkzeug.wrappers import Request, Response
 
+from maml_tf.serving.front_page import front_page
+from maml_tf.serving.metrics import Metrics
 from maml_tf.serving.refusals import HTTP_STATUS, refusal
 from maml_tf.serving.request_values import kind_of, read_json
 from maml_tf.serving.served_versions import NotServed, ServedVersions
@@ -29,15 +32,21 @@ class RestService:
     """Answers REST requests from the versions that are served.
 
     `inputs` gives named columns and gets `outputs`; `instances` gives one task a row,
-    to the signatures with a task axis, and gets `predictions`.
+    to the signatures with a task axis, and gets `predictions`. Beside TF Serving's
+    paths there are a page at `/`, `/health` and `/metrics`.
     """
 
-    def __init__(self, versions: ServedVersions) -> None:
-        self.versions = versions
+    def __init__(self, versions: ServedVersions, metrics: Metrics) -> None:
+        self.versions, self.metrics = versions, metrics
         model = f"{PREFIX}<model:name>"
         # A path means what it says: nothing is redirected.
         self.routes = Map(
             [
+                Rule("/", endpoint=self._page, methods=["GET"]),
+                Rule("/health", endpoint=self._health, methods=["GET"]),
+                Rule("/metrics", endpoint=self._metrics, methods=["GET"]),
+            ]
+            + [
                 Rule(f"{model}{version}{path}", endpoint=endpoint, methods=methods)
                 for version in ("", "/versions/<int:version>")
                 for path, endpoint, methods in (
@@ -54,28 +63,47 @@ class RestService:
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        status, body = self._answer(Request(environ))
-        # Half a character of a client's comes back as JSON writes it, \udXXX.
-        text = json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace")
-        response = Response(text, status=status, content_type="application/json")
+        begin = time.monotonic()
+        call, response = self._answer(Request(environ))
+        seconds = time.monotonic() - begin
+        self.metrics.answered("rest", call, str(response.status_code), seconds)
         return response(environ, start_response)
 
-    def _answer(self, request: Request) -> tuple[int, dict[str, Any]]:
+    def _answer(self, request: Request) -> tuple[str, Response]:
+        """What is asked, as the metrics call it, and the answer."""
+        call = "unknown"
         try:
             here = self.routes.bind("", path_info=request.path)
             endpoint, found = here.match(method=request.method)
             values = dict(found)
-            if values.pop("name") != self.versions.name:
+            call = endpoint.__name__.strip("_")
+            if values.pop("name", self.versions.name) != self.versions.name:
                 raise NotServed(f"The model served here is {self.versions.name}.")
-            return 200, endpoint(request, **values)
+            answer = endpoint(request, **values)
+            return call, answer if isinstance(answer, Response) else _json(answer)
         except NotFound:
             known = f"{PREFIX}{self.versions.name}"
-            return 404, {"error": f"There is nothing here; the model is at {known}."}
+            return call, _refused(404, f"There is nothing here; see / and {known}.")
         except HTTPException as error:
-            return error.code or 400, {"error": error.description or error.name}
+            return call, _refused(error.code or 400, error.description or error.name)
         except Exception as error:
             code, sentence = refusal(error)
-            return HTTP_STATUS.get(code, 500), {"error": sentence}
+            return call, _refused(HTTP_STATUS.get(code, 500), sentence)
+
+    def _page(self, request: Request) -> Response:
+        page = front_page(self.versions, request.host_url.rstrip("/"))
+        return Response(page, content_type="text/html; charset=utf-8")
+
+    def _health(self, request: Request) -> Response:
+        newest = self.versions.newest()
+        found = {"status": "no version", "model": self.versions.name}
+        if newest is None:
+            return _json(found, 503)
+        return _json({**found, "status": "ok", "version": newest})
+
+    def _metrics(self, request: Request) -> Response:
+        text, kind = self.metrics.as_text(self.versions.newest())
+        return Response(text, content_type=kind)
 
     def _predict(self, request: Request, version: int | None = None) -> dict[str, Any]:
         body = _parsed(request.get_data())
@@ -154,6 +182,16 @@ class RestService:
             },
             "metadata": {"signature_def": {"signature_def": described}},
         }
+
+
+def _json(content: dict[str, Any], status: int = 200) -> Response:
+    # Half a character of a client's comes back as JSON writes it, \udXXX.
+    text = json.dumps(content, ensure_ascii=False).encode(errors="backslashreplace")
+    return Response(text, status=status, content_type="application/json")
+
+
+def _refused(status: int, sentence: str) -> Response:
+    return _json({"error": sentence}, status)
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

@@ -61,6 +61,8 @@ class ServedVersions:
         self.name = name or self.folder.resolve().name
         self._versions: dict[int, _Version] = {}
         self._lock = threading.RLock()
+        # Told of each signature that ran, and its seconds.
+        self.ran: Callable[[str, float], None] = lambda signature, seconds: None
 
     def newest(self) -> int | None:
         """The number of the version that requests go to, None while there is none."""
@@ -154,6 +156,7 @@ class ServedVersions:
             tf.errors.OpError: if the graph refuses the request.
         """
         with self.signature(signature, version) as (function, number):
+            begin = time.monotonic()
             specs = function.structured_input_signature[1]
             check_names(inputs, specs)
             outputs = function(
@@ -162,7 +165,9 @@ class ServedVersions:
                     for name, spec in specs.items()
                 }
             )
-            return {key: value.numpy() for key, value in outputs.items()}, number
+            arrays = {key: value.numpy() for key, value in outputs.items()}
+            self.ran(signature or DEFAULT, time.monotonic() - begin)
+            return arrays, number
 
     def signatures(self, version: int) -> dict[str, Any]:
         """All signatures of a version by name; none once it is dropped."""

@@ -2,12 +2,11 @@
 
 import base64
 import json
-import shutil
 import socket
 
 import numpy as np
 import pytest
-from serving.small_exports import LABELS, QUERIES, SUPPORT, exports
+from serving.small_exports import LABELS, QUERIES, SUPPORT
 
 pytest.importorskip("waitress")
 pytest.importorskip("tensorflow_serving")
@@ -23,16 +22,6 @@ SECONDS = 20  # for one answer, so that nothing here can hang
 PREDICT = "/v1/models/bot:predict"
 GOOD = {"signature_name": "embed", "inputs": {"texts": ["a"]}}
 FUZZ = settings(max_examples=60, deadline=None, derandomize=True, database=None)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    from maml_tf.serving.model_server import ModelServer
-
-    folder = tmp_path_factory.mktemp("refusing") / "bot"
-    shutil.copytree(exports("prototypical").folder, folder / "1")
-    with ModelServer(folder, rest_port=0, grpc_port=0, poll_seconds=60) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
