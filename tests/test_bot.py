@@ -51,8 +51,9 @@ def test_columns_are_in_the_order_of_the_classes_whatever_these_are():
 def test_more_texts_than_one_request_takes_are_answered(bot):
     many = [f"{text} {number}" for number in range(400) for text in ASKED]
     assert len(bot.predict(many)) == 1200
-    np.testing.assert_array_equal(
-        bot.predict_proba(many)[-2:], bot.predict_proba(many[-2:])
+    # Beside other texts one is padded otherwise, which single precision shows.
+    np.testing.assert_allclose(
+        bot.predict_proba(many)[-2:], bot.predict_proba(many[-2:]), rtol=1e-6
     )
 
 

@@ -47,7 +47,7 @@ class EmbeddingLearner(MetaLearner):
         flat = tf.nest.map_structure(
             lambda t: (
                 tf.reshape(t, tf.concat([[-1], tf.shape(t)[2:]], 0))
-                if None in t.shape
+                if None in t.shape[2:]
                 else tf.reshape(t, (-1, *t.shape[2:]))
             ),
             inputs,

@@ -1,13 +1,15 @@
 """What an export can be asked: classify, adapt, predict, embed, on raw strings.
 
-All model code sits in three functions, each traced once: learning, answering and
-embedding. The signatures around them differ only in what goes in and comes out.
+All model code sits in a few functions, each traced once: reading texts, learning and
+answering. The signatures around them differ only in what goes in and comes out.
 """
 
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
+from maml_tf.base_learners.contracts import TextBaseLearner
 from maml_tf.evaluation.calibration import Calibration
 from maml_tf.learners import MetaLearner
 from maml_tf.serving.class_names import with_names
@@ -19,6 +21,7 @@ from maml_tf.serving.request_checks import (
 )
 from maml_tf.serving.state import StateLayout, fingerprint
 from maml_tf.serving.support_order import order_of_examples, sorted_classes
+from maml_tf.text_lengths import crop_to_longest, encode_by_length
 
 Tensors = dict[str, tf.Tensor]
 
@@ -69,17 +72,28 @@ class ServedLearner:
             scope_threshold = DEFAULT_SCOPE_THRESHOLD
         self.scope_threshold = scope_threshold
         self.calibration = calibration
-        texts = tf.TensorSpec([None], tf.string)
-        state = tf.TensorSpec([None], tf.float32)
-        prefix = tf.TensorSpec([], tf.string)
+        texts, prefix = tf.TensorSpec([None], tf.string), tf.TensorSpec([], tf.string)
+        # Where adapting leaves the encoder alone, texts are read as its vectors, and
+        # what learns and answers is small; else they are read as tokens.
+        encoder, self._learner = learner.over_features() or (None, learner)
+        shown = _encoder_in(learner.base_learner)
         # Concrete functions: a tf.function would trace the model again wherever it is
-        # first called. Adapting comes first, for it tells what a state is made of.
-        self._adapt = _traced(self._fast_weights, texts, texts)
-        fast_weights = self._adapt.structured_outputs
-        self.layout = StateLayout(fast_weights, fingerprint(learner))
+        # first called.
+        self._embed = _traced(partial(self._vectors, shown), texts)
+        if encoder is None:
+            self._read = _traced(self._tokens, texts)
+        elif encoder is shown:
+            self._read = self._embed
+        else:
+            self._read = _traced(partial(self._vectors, encoder), texts)
+        read = tf.nest.map_structure(_spec_of, self._read.structured_outputs)
+        # Adapting tells what a state is made of.
+        self._adapt = _traced(self._fast_weights, read, tf.TensorSpec([None], tf.int32))
+        self.layout = StateLayout(self._adapt.structured_outputs, fingerprint(learner))
         self._learn = _traced(self._learn_from, texts, texts, prefix)
+        state = tf.TensorSpec([None], tf.float32)
         self._answer = _traced(self._answer_queries, state, texts, texts, prefix)
-        self._embed = _traced(self._embed_texts, texts)
+        self._classify = _traced(self._classify_task, texts, texts, texts, prefix)
 
     def classify(
         self, support_texts: Any, support_labels: Any, query_texts: Any
@@ -87,7 +101,7 @@ class ServedLearner:
         """Answers from a bot that the request itself defines."""
         # Rank first: a scalar would crash a server inside the tokenizer's operation.
         texts, labels, queries = _ranked(1, support_texts, support_labels, query_texts)
-        return self._classify_task(texts, labels, queries, tf.constant(""))
+        return self._classify(texts, labels, queries, tf.constant(""))
 
     def adapt(self, support_texts: Any, support_labels: Any) -> Tensors:
         """The state that a support set teaches, and its class names."""
@@ -102,7 +116,10 @@ class ServedLearner:
 
     def embed(self, texts: Any) -> Tensors:
         """The encoder's vectors `[texts, dim]`."""
-        return {"vectors": self._embed(*_ranked(1, texts))}
+        (texts,) = _ranked(1, texts)
+        faults = Faults()
+        check_queries(faults, texts, self.limits, "texts")
+        return {"vectors": self._embed(faults.guard(texts))}
 
     def classify_tasks(
         self, support_texts: Any, support_labels: Any, query_texts: Any
@@ -116,7 +133,7 @@ class ServedLearner:
         def task(row: Any) -> Any:
             place, texts, names, asked = row
             texts, names, asked = map(_until_empty, (texts, names, asked))
-            answer = self._classify_task(texts, names, asked, _prefix(place))
+            answer = self._classify(texts, names, asked, _prefix(place))
             return _padded(answer, tf.shape(queries)[1], tf.shape(labels)[1])
 
         return _over_rows(task, (support, labels, queries))
@@ -164,8 +181,14 @@ class ServedLearner:
         self._check_support(faults, texts, labels)
         check_queries(faults, queries, self.limits)
         texts, labels, queries = faults.guard((texts, labels, queries))
-        state, names = self._learn(texts, labels, prefix)
-        return self._answer(state, names, queries, prefix)
+        texts, numbers, names = self._examples(texts, labels)
+        if self._learner is self.learner:
+            taught, asked = self._read(texts), self._read(queries)
+        else:  # one run of the encoder over all
+            vectors = self._read(tf.concat([texts, queries], 0))
+            taught, asked = vectors[: tf.size(texts)], vectors[tf.size(texts) :]
+        state = self._state_of(taught, numbers, names, prefix)
+        return self._answers(state, names, asked)
 
     def _as_many_tasks(self, *parts: tf.Tensor) -> tuple[tf.Tensor, ...]:
         counts = tf.stack([tf.shape(part)[0] for part in parts])
@@ -193,24 +216,34 @@ class ServedLearner:
         faults = Faults(prefix)
         self._check_support(faults, texts, labels)
         texts, labels = faults.guard((texts, labels))
-        names, _ = sorted_classes(labels)
-        state = self.layout.pack(self._adapt(texts, labels), names)
+        texts, numbers, names = self._examples(texts, labels)
+        return self._state_of(self._read(texts), numbers, names, prefix), names
+
+    def _examples(
+        self, texts: tf.Tensor, labels: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Texts to learn from, the class of each, and the names of the classes."""
+        order = order_of_examples(texts, labels)
+        texts, labels = tf.gather(texts, order), tf.gather(labels, order)
+        names, numbers = sorted_classes(labels)
+        if self.class_names:
+            texts, numbers = with_names(texts, numbers, names)
+        return texts, numbers, names
+
+    def _state_of(
+        self, read: Any, numbers: tf.Tensor, names: tf.Tensor, prefix: tf.Tensor
+    ) -> tf.Tensor:
+        state = self.layout.pack(self._adapt(read, numbers), names)
         diverged = Faults(prefix)
         diverged.add(
             ~tf.reduce_all(tf.math.is_finite(state)),
             "Learning from these examples gave NaN or infinity; the model's inner "
             "learning rate may be too large for them.",
         )
-        return diverged.guard((state, names))
+        return diverged.guard(state)
 
-    def _fast_weights(self, texts: tf.Tensor, labels: tf.Tensor) -> Tensors:
-        order = order_of_examples(texts, labels)
-        texts, labels = tf.gather(texts, order), tf.gather(labels, order)
-        names, numbers = sorted_classes(labels)
-        if self.class_names:
-            texts, numbers = with_names(texts, numbers, names)
-        tokens = self._one_task(self._tokens(texts))
-        return dict(self.learner.adapt(tokens, numbers[tf.newaxis]))
+    def _fast_weights(self, read: Any, numbers: tf.Tensor) -> Tensors:
+        return dict(self._learner.adapt(_one_task(read), numbers[tf.newaxis]))
 
     def _answer_queries(
         self, state: tf.Tensor, names: tf.Tensor, texts: tf.Tensor, prefix: tf.Tensor
@@ -219,8 +252,11 @@ class ServedLearner:
         self.layout.check(faults, state, names)
         check_queries(faults, texts, self.limits)
         state, names, texts = faults.guard((state, names, texts))
-        logits = self.learner.predict_adapted(
-            self.layout.unpack(state), self._one_task(self._tokens(texts))
+        return self._answers(state, names, self._read(texts))
+
+    def _answers(self, state: tf.Tensor, names: tf.Tensor, read: Any) -> Tensors:
+        logits = self._learner.predict_adapted(
+            self.layout.unpack(state), _one_task(read)
         )[0, :, : tf.size(names)]
         logits = tf.cast(logits, tf.float32)
         temperature = self.calibration.temperature if self.calibration else 1.0
@@ -240,26 +276,34 @@ class ServedLearner:
         above_chance = (classes * tf.reduce_max(probabilities, -1) - 1) / (classes - 1)
         return above_chance >= self.scope_threshold
 
-    def _embed_texts(self, texts: tf.Tensor) -> tf.Tensor:
-        faults = Faults()
-        check_queries(faults, texts, self.limits, "texts")
-        base = self.learner.base_learner
-        encode = getattr(base, "encode", base)
-        return tf.cast(encode(self._tokens(faults.guard(texts))), tf.float32)
+    def _vectors(self, encode: Any, texts: tf.Tensor) -> tf.Tensor:
+        """Vectors `[texts, dim]`, texts of like length together."""
+        tokens = self.learner.base_learner.preprocessor(texts)
+        return encode_by_length(
+            lambda batch: tf.cast(encode(batch, training=False), tf.float32), tokens
+        )
 
     def _tokens(self, texts: tf.Tensor) -> Tensors:
         """Token tensors no longer than the longest of the texts needs."""
-        tokens = self.learner.base_learner.preprocessor(texts)
-        if "padding_mask" not in tokens:
-            return tokens
-        lengths = tf.reduce_sum(tf.cast(tokens["padding_mask"], tf.int32), 1)
-        return {k: v[:, : tf.reduce_max(lengths)] for k, v in tokens.items()}
-
-    def _one_task(self, tokens: Tensors) -> Tensors:
-        return {key: value[tf.newaxis] for key, value in tokens.items()}
+        return crop_to_longest(self.learner.base_learner.preprocessor(texts))
 
 
-def _traced(function: Any, *signature: tf.TensorSpec) -> Any:
+def _encoder_in(base: Any) -> Any:
+    """What makes the vectors that a base learner's answers rest on."""
+    if isinstance(base, TextBaseLearner):
+        return base.encoder
+    return getattr(base, "encode", base)
+
+
+def _one_task(read: Any) -> Any:
+    return tf.nest.map_structure(lambda part: part[tf.newaxis], read)
+
+
+def _spec_of(tensor: Any) -> tf.TensorSpec:
+    return tf.TensorSpec(tensor.shape, tensor.dtype)
+
+
+def _traced(function: Any, *signature: Any) -> Any:
     return tf.function(function, autograph=False).get_concrete_function(*signature)
 
 

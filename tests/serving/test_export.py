@@ -64,6 +64,14 @@ def test_export_adapts_in_a_stranger_process(tmp_path, kind):
     assert answer["intents"] == names[expected.argmax(-1)].tolist()
 
 
+@pytest.mark.parametrize("kind", ["prototypical", "maml"])
+def test_each_weight_is_stored_once(kind):
+    learner, version = exports(kind)
+    stored = tf.train.list_variables(str(version / "variables" / "variables"))
+    counts = [np.prod(shape, dtype=int) for name, shape in stored if "VALUE" in name]
+    assert 0 < sum(counts) <= sum(int(v.numpy().size) for v in learner.variables)
+
+
 def test_nothing_in_the_export_asks_for_xla():
     content = (exports("maml").folder / "saved_model.pb").read_bytes()
     saved = saved_model_pb2.SavedModel.FromString(content)

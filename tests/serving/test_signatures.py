@@ -85,6 +85,30 @@ def test_embed_gives_the_encoders_vectors(served):
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
 
 
+def test_many_texts_learn_and_answer_as_one_batch_of_all_would(served):
+    learner, signatures = exports("prototypical").learner, served("prototypical")
+    encoder = learner.base_learner
+    words = ["lamp", "song", "kitchen", "turn", "off", "play", "please"]
+    random = np.random.default_rng(0)
+    texts = [" ".join(random.choice(words, n)) for n in random.integers(1, 20, 150)]
+    labels = [["light", "music", "rest"][n % 3] for n in range(150)]
+    vectors = encoder(encoder.preprocessor(texts)).numpy()
+    found = signatures["embed"](texts=strings(texts))["vectors"]
+    np.testing.assert_allclose(found, vectors, atol=1e-5)
+    numbers = tf.constant([[n % 3 for n in range(150)]])
+    x = {key: value[None] for key, value in encoder.preprocessor(texts).items()}
+    logits = learner.predict_adapted(learner.adapt(x, numbers), x)[0]
+    for answer in (
+        signatures["classify"](**request(texts, labels, texts)),
+        signatures["predict"](
+            **signatures["adapt"](**support_of(request(texts, labels))),
+            query_texts=strings(texts),
+        ),
+    ):
+        expected = tf.nn.softmax(logits)
+        np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["prototypical", "maml"])
 def test_a_task_axis_changes_no_answer(served, kind):
     signatures = served(kind)
