@@ -1,6 +1,7 @@
 """What every test shares: small episodes and the folder of development data."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,3 +82,18 @@ def make_episodes(tasks=3, ways=2, shots=3, queries=4, dim=4, seed=0, dtype="flo
 @pytest.fixture
 def episodes():
     return make_episodes()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A running server of a small export, which no test changes."""
+    pytest.importorskip("waitress")
+    pytest.importorskip("tensorflow_serving")
+    from serving.small_exports import exports
+
+    from maml_tf.serving.model_server import ModelServer
+
+    folder = tmp_path_factory.mktemp("served") / "bot"
+    shutil.copytree(exports("prototypical").folder, folder / "1")
+    with ModelServer(folder, rest_port=0, grpc_port=0, poll_seconds=60) as running:
+        yield running

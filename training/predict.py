@@ -10,6 +10,7 @@ line, or with all probabilities in a JSON file that --results names. Whoever ask
 and again asks a server, training.serve, which starts once.
 """
 
+import gc
 import json
 import sys
 from collections.abc import Sequence
@@ -54,6 +55,7 @@ def read_queries(path: Path) -> list[str]:
 
 
 def main(argv: list[str]) -> None:
+    gc.disable()  # this ends before there is garbage worth looking for
     if FLAGS.results:
         check_output_file(Path(FLAGS.results))
     texts, labels = taught()
@@ -98,7 +100,9 @@ def ask(
     if len(queries) > AT_ONCE:
         return Bot(folder).fit(texts, labels).answer(queries)
     with Client(QuickTransport(folder)) as client:
-        return client.classify(texts, labels, queries)
+        answers = client.classify(texts, labels, queries)
+    gc.freeze()  # nor when it ends, among all of TensorFlow
+    return answers
 
 
 def in_words(answers: "Answers") -> list[str]:
