@@ -16,9 +16,10 @@ import signal
 
 from absl import app, flags
 
+from .common.flag_types import define_path
 from .common.running import run_script
 
-flags.DEFINE_string("saved_model", None, "saved_models/NAME.", required=True)
+define_path("saved_model", None, "saved_models/NAME.", required=True)
 flags.DEFINE_string("name", None, "The model's name; the folder's own by default.")
 flags.DEFINE_string("host", "127.0.0.1", "The address to listen on.")
 flags.DEFINE_integer("rest_port", 8501, "Port of REST; 0 takes a free one.")

@@ -92,7 +92,7 @@ def export_learner(
         calibration,
         class_names,
     )
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     aside = folder / f"unfinished-{os.getpid()}"
     shutil.rmtree(aside, ignore_errors=True)

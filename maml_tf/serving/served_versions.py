@@ -57,7 +57,7 @@ class ServedVersions:
     """
 
     def __init__(self, folder: str | Path, name: str | None = None) -> None:
-        self.folder = Path(folder)
+        self.folder = Path(folder).expanduser()
         self.name = name or self.folder.resolve().name
         self._versions: dict[int, _Version] = {}
         self._lock = threading.RLock()

@@ -24,7 +24,7 @@ def write_server_configs(folder: str | Path, mounted: str = "/models") -> None:
         folder: where exports are, laid out as NAME/VERSION.
         mounted: the path under which the server sees that folder.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     names = sorted(path.name for path in folder.iterdir() if versions_of(path))
     models = "".join(
         f'  config {{ name: "{name}" base_path: "{mounted}/{name}" '

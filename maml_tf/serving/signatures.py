@@ -21,9 +21,14 @@ from maml_tf.serving.request_checks import (
 )
 from maml_tf.serving.state import StateLayout, fingerprint
 from maml_tf.serving.support_order import order_of_examples, sorted_classes
+from maml_tf.serving.task_axis import (
+    Tensors,
+    over_rows,
+    padded,
+    prefix_of,
+    until_empty,
+)
 from maml_tf.text_lengths import crop_to_longest, encode_by_length
-
-Tensors = dict[str, tf.Tensor]
 
 # Half-way between chance and certainty.
 DEFAULT_SCOPE_THRESHOLD = 0.5
@@ -132,11 +137,11 @@ class ServedLearner:
 
         def task(row: Any) -> Any:
             place, texts, names, asked = row
-            texts, names, asked = map(_until_empty, (texts, names, asked))
-            answer = self._classify(texts, names, asked, _prefix(place))
-            return _padded(answer, tf.shape(queries)[1], tf.shape(labels)[1])
+            texts, names, asked = map(until_empty, (texts, names, asked))
+            answer = self._classify(texts, names, asked, prefix_of(place))
+            return padded(answer, tf.shape(queries)[1], tf.shape(labels)[1])
 
-        return _over_rows(task, (support, labels, queries))
+        return over_rows(task, (support, labels, queries))
 
     def adapt_tasks(self, support_texts: Any, support_labels: Any) -> Tensors:
         """As `adapt` for every row; shorter states and name lists are padded."""
@@ -146,7 +151,7 @@ class ServedLearner:
 
         def task(row: Any) -> Any:
             place, texts, names = row
-            return self._learn(_until_empty(texts), _until_empty(names), _prefix(place))
+            return self._learn(until_empty(texts), until_empty(names), prefix_of(place))
 
         states, names = tf.map_fn(
             task,
@@ -168,10 +173,10 @@ class ServedLearner:
         def task(row: Any) -> Any:
             place, one, called, asked = row
             one, called = self.layout.cut(one, called)
-            answer = self._answer(one, called, _until_empty(asked), _prefix(place))
-            return _padded(answer, tf.shape(queries)[1], tf.shape(names)[1])
+            answer = self._answer(one, called, until_empty(asked), prefix_of(place))
+            return padded(answer, tf.shape(queries)[1], tf.shape(names)[1])
 
-        return _over_rows(task, (states, names, queries))
+        return over_rows(task, (states, names, queries))
 
     def _classify_task(
         self, texts: tf.Tensor, labels: tf.Tensor, queries: tf.Tensor, prefix: Any
@@ -309,49 +314,3 @@ def _traced(function: Any, *signature: Any) -> Any:
 
 def _ranked(rank: int, *tensors: Any) -> tuple[tf.Tensor, ...]:
     return tuple(tf.ensure_shape(tensor, [None] * rank) for tensor in tensors)
-
-
-def _until_empty(row: tf.Tensor) -> tf.Tensor:
-    ends = tf.concat([tf.equal(row, ""), [True]], 0)
-    return row[: tf.argmax(tf.cast(ends, tf.int32))]
-
-
-def _prefix(place: tf.Tensor) -> tf.Tensor:
-    return tf.strings.join(["Task ", tf.strings.as_string(place), ": "])
-
-
-def _padded(answer: Tensors, queries: tf.Tensor, classes: tf.Tensor) -> Any:
-    """One task's answer filled up to the sizes of its batch, and its class count."""
-    names, found = answer["class_names"], answer["intents"]
-    more = classes - tf.size(names)
-    below = queries - tf.size(found)
-    return (
-        tf.pad(found, [[0, below]], constant_values=""),
-        tf.pad(answer["probabilities"], [[0, below], [0, more]]),
-        tf.pad(answer["in_scope"], [[0, below]]),
-        tf.pad(names, [[0, more]], constant_values=""),
-        tf.size(names),
-    )
-
-
-def _over_rows(task: Any, rows: tuple[tf.Tensor, ...]) -> Tensors:
-    """Maps a task over rows one by one and cuts the class axis to what is used."""
-    intents, probabilities, in_scope, names, counts = tf.map_fn(
-        task,
-        (tf.range(tf.shape(rows[0])[0]), *rows),
-        fn_output_signature=(
-            tf.TensorSpec([None], tf.string),
-            tf.TensorSpec([None, None], tf.float32),
-            tf.TensorSpec([None], tf.bool),
-            tf.TensorSpec([None], tf.string),
-            tf.int32,
-        ),
-        parallel_iterations=1,
-    )
-    most = tf.reduce_max(counts)
-    return {
-        "intents": intents,
-        "probabilities": probabilities[:, :, :most],
-        "in_scope": in_scope,
-        "class_names": names[:, :most],
-    }

@@ -67,7 +67,7 @@ class SQLiteBackend:
     """
 
     def __init__(self, path: str | Path, patience: float = 30.0) -> None:
-        self.path, self.patience = str(path), patience
+        self.path, self.patience = str(Path(path).expanduser()), patience
         self._local = threading.local()
         with self._connection() as connection:
             connection.executescript(

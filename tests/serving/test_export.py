@@ -142,6 +142,22 @@ def test_versions_count_up_and_a_failed_export_leaves_nothing(tmp_path, monkeypa
         ask(**dict(zip(keys, texts, strict=True)))
 
 
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    from maml_tf.serving.served_versions import ServedVersions
+    from maml_tf.serving.tenant_backends import SQLiteBackend
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    written = []
+    monkeypatch.setattr("maml_tf.serving.export._write", lambda *a: a[1].mkdir())
+    monkeypatch.setattr("maml_tf.serving.export.write_server_configs", written.append)
+    version = export_learner(exports("prototypical").learner, "~/models/bot")
+    assert version == tmp_path / "models" / "bot" / "1" and version.is_dir()
+    assert written == [tmp_path / "models"]
+    assert ServedVersions("~/models/bot").folder == version.parent
+    SQLiteBackend("~/bots.sqlite").add("shop", [("where is it", "track")])
+    assert (tmp_path / "bots.sqlite").is_file()
+
+
 @pytest.mark.parametrize("threshold", [-0.1, 1.1])
 def test_a_threshold_out_of_range_is_refused(tmp_path, threshold):
     with pytest.raises(ValueError, match="between 0 and 1"):

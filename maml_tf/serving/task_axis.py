@@ -1,0 +1,61 @@
+"""A task axis around what is asked of one task: rows read, mapped and filled up."""
+
+from typing import Any
+
+import tensorflow as tf
+
+Tensors = dict[str, tf.Tensor]
+
+
+def until_empty(row: tf.Tensor) -> tf.Tensor:
+    """The strings of a row before its first empty one.
+
+    Example:
+
+    >>> until_empty(tf.constant(["a", "b", "", "c"])).numpy().tolist()
+    [b'a', b'b']
+    """
+    ends = tf.concat([tf.equal(row, ""), [True]], 0)
+    return row[: tf.argmax(tf.cast(ends, tf.int32))]
+
+
+def prefix_of(place: tf.Tensor) -> tf.Tensor:
+    """What a fault of the task at a place begins with."""
+    return tf.strings.join(["Task ", tf.strings.as_string(place), ": "])
+
+
+def padded(answer: Tensors, queries: tf.Tensor, classes: tf.Tensor) -> Any:
+    """One task's answer filled up to the sizes of its batch, and its class count."""
+    names, found = answer["class_names"], answer["intents"]
+    more = classes - tf.size(names)
+    below = queries - tf.size(found)
+    return (
+        tf.pad(found, [[0, below]], constant_values=""),
+        tf.pad(answer["probabilities"], [[0, below], [0, more]]),
+        tf.pad(answer["in_scope"], [[0, below]]),
+        tf.pad(names, [[0, more]], constant_values=""),
+        tf.size(names),
+    )
+
+
+def over_rows(task: Any, rows: tuple[tf.Tensor, ...]) -> Tensors:
+    """Maps a task over rows one by one and cuts the class axis to what is used."""
+    intents, probabilities, in_scope, names, counts = tf.map_fn(
+        task,
+        (tf.range(tf.shape(rows[0])[0]), *rows),
+        fn_output_signature=(
+            tf.TensorSpec([None], tf.string),
+            tf.TensorSpec([None, None], tf.float32),
+            tf.TensorSpec([None], tf.bool),
+            tf.TensorSpec([None], tf.string),
+            tf.int32,
+        ),
+        parallel_iterations=1,
+    )
+    most = tf.reduce_max(counts)
+    return {
+        "intents": intents,
+        "probabilities": probabilities[:, :, :most],
+        "in_scope": in_scope,
+        "class_names": names[:, :most],
+    }
