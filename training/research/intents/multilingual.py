@@ -10,6 +10,7 @@ centre or a whitening; validation intents choose between these. All kinds of vec
 asked the same tasks, and sentences of one template never stand on both sides of one.
 """
 
+import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from maml_tf.base_learners import create_text_encoder
 from maml_tf.episodes import Corpus, read_corpus
 from maml_tf.evaluation.features import Embedder
 from training.common.digests import encoder_digest
-from training.common.files import write_aside, write_json
+from training.common.files import write_aside
 from training.common.flag_types import define_count, define_path, define_seed
 from training.common.projection import first_of_each
 from training.common.run import Run
@@ -118,7 +119,9 @@ def main(argv: list[str]) -> None:
                 print(f"{language.name} has too few {part} intents.", flush=True)
         print(language.name, flush=True)
     path = Path(FLAGS.results)
-    write_json(path, rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ",\n ".join(map(json.dumps, rows))
+    write_aside(path, lambda aside: aside.write_text(f"[{lines}]\n"))
     text = report(rows)
     write_aside(path.with_suffix(".md"), lambda aside: aside.write_text(text + "\n"))
     print(text)
