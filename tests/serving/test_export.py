@@ -150,9 +150,9 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
     written = []
     monkeypatch.setattr("maml_tf.serving.export._write", lambda *a: a[1].mkdir())
     monkeypatch.setattr("maml_tf.serving.export.write_server_configs", written.append)
-    version = export_learner(exports("prototypical").learner, "~/models/bot")
+    version = export_learner(make_prototypical(), "~/models/bot")
     assert version == tmp_path / "models" / "bot" / "1" and version.is_dir()
-    assert written == [tmp_path / "models"]
+    assert written == [(tmp_path / "models").resolve()]
     assert ServedVersions("~/models/bot").folder == version.parent
     SQLiteBackend("~/bots.sqlite").add("shop", [("where is it", "track")])
     assert (tmp_path / "bots.sqlite").is_file()
