@@ -1,12 +1,13 @@
 """A Keras model as a pure function of its weights, for one task and for a batch."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from maml_tf.inner_loop.exact_moments import exact_moments
 from maml_tf.inner_loop.shared_layers import Part, split_model
+from maml_tf.inner_loop.sums import sum_in_pairs
 from maml_tf.inner_loop.tape import (
     Tensors,
     gradients_like,
@@ -22,6 +23,21 @@ from maml_tf.inner_loop.task_gradients import (
 from maml_tf.inner_loop.tasks import TaskMap, number_of_tasks, repeat_for_tasks
 
 Assigned = dict[int, tf.Tensor]
+
+
+class Ran(NamedTuple):
+    """What a run of the model, or of a part of it, gives.
+
+    Attributes:
+        outputs: a nest of tensors.
+        assigned: the constants that it assigned: place to new value.
+        losses: the sum of what layers added by `add_loss` and activity regularisers, or
+            nothing where none did.
+    """
+
+    outputs: Any
+    assigned: Assigned
+    losses: Tensors
 
 
 class FunctionalModel:
@@ -91,12 +107,8 @@ class FunctionalModel:
         *,
         training: bool = False,
         seed: tf.Tensor | None = None,
-    ) -> tuple[Any, Assigned]:
-        """Runs a part of the model for one task.
-
-        Returns:
-            Its outputs, and the constants that it assigned: place to new value.
-        """
+    ) -> Ran:
+        """Runs a part of the model for one task."""
         values = [
             value + tf.cast(seed, value.dtype)
             if seed is not None and is_seed(variable)
@@ -106,19 +118,35 @@ class FunctionalModel:
         mapping = list(zip(self.constant_variables, values, strict=True))
         if fast is not None:
             mapping += zip(self.fast_variables, fast, strict=True)
-        with exact_moments(), keras.StatelessScope(state_mapping=mapping) as scope:
+        with exact_moments(), _Scope(mapping) as scope:
             before = [scope.get_current_value(v) for v in self.constant_variables]
             outputs = part(inputs, training)
         after = [scope.get_current_value(v) for v in self.constant_variables]
-        return outputs, {
+        assigned = {
             place: tf.identity(new)
             for place, (old, new) in enumerate(zip(before, after, strict=True))
             if new is not old and new.dtype.is_floating
         }
+        return Ran(outputs, assigned, self._sum(scope.added))
+
+    def penalties(self, fast: Tensors) -> Tensors:
+        """The weight regularisers at one task's weights; see `Ran.losses`."""
+        return self._sum(
+            [
+                variable.regularizer(weight)
+                for variable, weight in zip(self.fast_variables, fast, strict=True)
+                if variable.regularizer is not None and variable.trainable
+            ]
+        )
+
+    def _sum(self, losses: Tensors) -> Tensors:
+        dtype = self.model.variable_dtype
+        losses = [tf.cast(tf.reduce_sum(loss), dtype) for loss in losses]
+        return [sum_in_pairs(losses)] if losses else []
 
     def features(
         self, constants: Tensors, inputs: Any, *, training: bool = False
-    ) -> tuple[Any, Assigned]:
+    ) -> Ran:
         """What the layers before the first fast weight give; they run once a task.
 
         Args:
@@ -127,18 +155,19 @@ class FunctionalModel:
             training: whether layers run in training mode.
 
         Returns:
-            A nest of tensors `[tasks, examples, ...]`, the inputs themselves where
-            nothing is shared, and the assigned constants `[tasks, ...]` by place.
+            Outputs `[tasks, examples, ...]`, the inputs themselves where nothing is
+            shared, assigned constants `[tasks, ...]` and losses `[tasks]`.
         """
         if not self.split.shares:
-            return inputs, {}
+            return Ran(inputs, {}, [])
 
-        def task(element: Any) -> tuple[Any, Assigned]:
-            outputs, assigned = self.run(
+        def task(element: Any) -> Ran:
+            ran = self.run(
                 self.split.shared, None, constants, element, training=training
             )
             # A map cannot stack a tensor that it only passes through.
-            return tf.nest.map_structure(tf.identity, outputs), assigned
+            outputs = tf.nest.map_structure(tf.identity, ran.outputs)
+            return ran._replace(outputs=outputs)
 
         return self.map(("features", training), task, inputs)
 
@@ -150,13 +179,13 @@ class FunctionalModel:
         seeds: tf.Tensor | None = None,
         *,
         training: bool = False,
-    ) -> tuple[Any, Assigned]:
+    ) -> Ran:
         """Predictions under each task's weights; see `InnerLoop.predict`."""
-        features, assigned = self.features(constants, inputs, training=training)
+        before = self.features(constants, inputs, training=training)
         shared = [constants[place] for place in self.shared_places]
 
-        def forward(stacked: Any, shared: Tensors) -> tuple[Any, Assigned]:
-            def task(element: Any) -> tuple[Any, Assigned]:
+        def forward(stacked: Any, shared: Tensors) -> Ran:
+            def task(element: Any) -> Ran:
                 values = self.replace_shared(constants, element.get("shared", shared))
                 return self.run(
                     self.split.rest,
@@ -170,9 +199,10 @@ class FunctionalModel:
             elements = dict(stacked) if seeds is None else {**stacked, "seed": seeds}
             return self.map(("queries", training), task, elements)
 
-        stacked = {"fast": fast, "features": features}
+        stacked = {"fast": fast, "features": before.outputs}
         if not training:
-            return forward(stacked, shared)[0], {}
+            ran = forward(stacked, shared)
+            return Ran(ran.outputs, {}, [*before.losses, *ran.losses])
 
         def run(stacked: Any, shared: Tensors) -> Any:
             tasks = number_of_tasks(stacked["fast"][0])
@@ -182,20 +212,24 @@ class FunctionalModel:
             leaves = {**safe, "shared": repeat_for_tasks(shared, tasks)}
             with tf.GradientTape(persistent=True) as tape:
                 read = watched(tape, leaves)
-                outputs = forward(read, shared)
-            finite = finite & finite_tasks(tf.nest.flatten(outputs[0]))
+                ran = forward(read, shared)
+            finite = finite & finite_tasks(tf.nest.flatten((ran.outputs, ran.losses)))
 
             def backward(upstream: Tensors) -> tuple[Any, Tensors]:
-                found = vector_jacobian_product(tape, outputs, upstream, read)
+                found = vector_jacobian_product(tape, ran, upstream, read)
                 by_stacked = {
                     k: gradients_like(v, found[k]) for k, v in stacked.items()
                 }
                 return by_stacked, sum_over_tasks(finite, found["shared"])
 
-            return outputs, finite, backward
+            return ran, finite, backward
 
-        predictions, more = differentiate_per_task(run, stacked, shared)
-        return predictions, {**assigned, **more}
+        ran = differentiate_per_task(run, stacked, shared)
+        return Ran(
+            ran.outputs,
+            {**before.assigned, **ran.assigned},
+            [*before.losses, *ran.losses],
+        )
 
     def replace_shared(self, constants: Tensors, shared: Tensors) -> Tensors:
         """The constants with other values at `shared_places`."""
@@ -203,6 +237,22 @@ class FunctionalModel:
         for place, value in zip(self.shared_places, shared, strict=True):
             values[place] = value
         return values
+
+
+class _Scope(keras.StatelessScope):
+    """A scope that keeps what layers add to the loss, in every call of each layer.
+
+    Keras' own forgets those of a layer's first call at its second, unless both are part
+    of one call of a model.
+    """
+
+    def __init__(self, state_mapping: Any) -> None:
+        super().__init__(state_mapping, collect_losses=True)
+        self.added: Tensors = []
+
+    def add_loss(self, loss: tf.Tensor) -> None:
+        super().add_loss(loss)
+        self.added.append(loss)
 
 
 def is_seed(variable: keras.Variable) -> bool:

@@ -62,7 +62,7 @@ class InnerLoop:
         self.loss = loss
         self.rule = rule
         self._meta_gradient = get_meta_gradient(meta_gradient)
-        self._instead = threading.local()
+        self._here = threading.local()
         self.batch_size = batch_size
         self._functions: dict[Any, Any] = {}
 
@@ -79,18 +79,33 @@ class InnerLoop:
     @property
     def meta_gradient(self) -> MetaGradient:
         """How gradients go through the steps, here and now."""
-        instead = getattr(self._instead, "meta_gradient", None)
+        instead = getattr(self._here, "meta_gradient", None)
         return instead or self._meta_gradient
 
     @contextlib.contextmanager
     def differentiated_by(self, meta_gradient: str | MetaGradient) -> Iterator[None]:
         """Lets `adapt` have another meta-gradient inside, in this thread alone."""
-        before = getattr(self._instead, "meta_gradient", None)
-        self._instead.meta_gradient = get_meta_gradient(meta_gradient)
+        before = getattr(self._here, "meta_gradient", None)
+        self._here.meta_gradient = get_meta_gradient(meta_gradient)
         try:
             yield
         finally:
-            self._instead.meta_gradient = before
+            self._here.meta_gradient = before
+
+    @contextlib.contextmanager
+    def added_losses(self) -> Iterator[Tensors]:
+        """Collects what layers add to the loss while `predict` runs inside.
+
+        Yields:
+            A list that will hold tensors `[tasks]`.
+        """
+        before = getattr(self._here, "added", None)
+        added: Tensors = []
+        self._here.added = added
+        try:
+            yield added
+        finally:
+            self._here.added = before
 
     def initial(self) -> Tensors:
         """The values that the fast variables start from, without a task axis."""
@@ -163,7 +178,7 @@ class InnerLoop:
             fast = repeat_for_tasks(fast, tasks)
         if steps == 0:
             return fast
-        features, _ = self.functional.features(constants, inputs, training=training)
+        ran = self.functional.features(constants, inputs, training=training)
         elements = {"targets": targets}
         if seeds is not None:
             elements["seed"] = seeds
@@ -178,7 +193,7 @@ class InnerLoop:
             batch_size=self.batch_size,
             every_step=every_step,
         )
-        stacked = {"fast": fast, "state": problem.init(fast), "inputs": features}
+        stacked = {"fast": fast, "state": problem.init(fast), "inputs": ran.outputs}
         problem = self.meta_gradient.prepare(problem, stacked)
         shared = [constants[place] for place in self.functional.shared_places]
         if not (differentiable or every_step):
@@ -215,9 +230,13 @@ class InnerLoop:
             the model assigned, such as batch statistics, `[tasks, ...]` by place.
         """
         keywords = {"training": training}
-        return self._call(
+        ran = self._call(
             self.functional.predict, (fast, constants, inputs, seeds), keywords
         )
+        added = getattr(self._here, "added", None)
+        if added is not None:
+            added += ran.losses
+        return ran.outputs, ran.assigned
 
     def _call(self, function: Callable, arguments: tuple, keywords: dict) -> Any:
         """Calls a function of tensors; outside a graph, traced once and then reused.

@@ -68,7 +68,10 @@ class InnerProblem(NamedTuple):
     def objective(
         self, weights: Tensors, shared: Tensors, element: Any, step: Any
     ) -> tf.Tensor:
-        """The scalar that the steps of one task go down on."""
+        """The scalar that the steps of one task go down on.
+
+        It is the loss, what layers add to it, and the regularisers at the weights.
+        """
         seed = element.get("seed")
         if seed is not None:
             seed = seed + 1 + tf.cast(step, seed.dtype)
@@ -79,7 +82,7 @@ class InnerProblem(NamedTuple):
             inputs, targets = tf.nest.map_structure(
                 lambda t: tf.gather(t, rows), (inputs, targets)
             )
-        predictions, _ = self.functional.run(
+        ran = self.functional.run(
             self.functional.split.rest,
             weights,
             self.functional.replace_shared(self.constants, shared),
@@ -87,7 +90,9 @@ class InnerProblem(NamedTuple):
             training=self.training,
             seed=seed,
         )
-        loss = tf.reduce_mean(self.loss(targets, predictions))
+        loss = tf.reduce_mean(self.loss(targets, ran.outputs))
+        for more in (*ran.losses, *self.functional.penalties(weights)):
+            loss += tf.cast(more, loss.dtype)
         if self.proximal:
             for weight, anchor in zip(weights, element["anchor"], strict=True):
                 distance = tf.reduce_sum(tf.square(weight - anchor))

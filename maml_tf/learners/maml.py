@@ -296,6 +296,34 @@ class MAML(MetaLearner):
             self._update_state(assigned)
         return predictions
 
+    def query_losses(
+        self, x: Any, y: Any, sample_weight: Any, training: bool = False
+    ) -> tuple[tf.Tensor, Any]:
+        return self.losses_of(
+            lambda: self(x, training=training), x, y, sample_weight, training
+        )
+
+    def losses_of(
+        self,
+        predict: Callable[[], Any],
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        training: bool,
+    ) -> tuple[tf.Tensor, Any]:
+        """The loss of each task, with what layers added to it, and the predictions.
+
+        Args:
+            predict: calls `predict_adapted` and returns its predictions.
+            x, y, sample_weight, training: see `query_losses`.
+        """
+        with self.inner_loop.added_losses() as added:
+            predictions = predict()
+        losses = self.compiled_losses(x, y, predictions, sample_weight, training)
+        if type(self).compute_loss is keras.Model.compute_loss:
+            losses += sum(tf.cast(more, losses.dtype) for more in added)
+        return losses, predictions
+
     def over_features(self) -> tuple[keras.Model, "MAML"] | None:
         base = self.base_learner
         if not isinstance(base, TextBaseLearner):

@@ -1,5 +1,6 @@
 """MAML++: MAML with the changes that make it train steadily, each switchable."""
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -165,8 +166,13 @@ class MAMLPlusPlus(MAML):
         total, predictions = 0.0, None
         for step, weight in enumerate(tf.unstack(self.step_weights())):
             now = {key: tensor[:, step] for key, tensor in fast.items()}
-            predictions = self.predict_adapted(now, x["query_inputs"], training=True)
-            losses = self.compiled_losses(x, y, predictions, sample_weight, training)
+            losses, predictions = self.losses_of(
+                partial(self.predict_adapted, now, x["query_inputs"], training=True),
+                x,
+                y,
+                sample_weight,
+                training,
+            )
             total += tf.cast(weight, losses.dtype) * losses
         # A task that breaks at some step is broken at all of them.
         return total, predictions

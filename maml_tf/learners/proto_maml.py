@@ -83,10 +83,10 @@ class ProtoMAML(MAML):
         width = self._head.bias.shape[0]
 
         def task(element: dict[str, Any]) -> list[tf.Tensor]:
-            features, _ = loop.functional.run(
+            ran = loop.functional.run(
                 self._features, fast, constants, element["inputs"], training=training
             )
-            features = tf.cast(features, fast[kernel].dtype)
+            features = tf.cast(ran.outputs, fast[kernel].dtype)
             means, counts = class_means(features, element["targets"], width)
             start = [tf.identity(weight) for weight in fast]
             # The head's own weights have a gradient, of zero, for the optimizer.

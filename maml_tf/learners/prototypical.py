@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from maml_tf.arguments import positive, whole
+from maml_tf.inner_loop.update_rules.update_rule import start_at
 from maml_tf.learners.embedding_learner import EmbeddingLearner
 from maml_tf.learners.episode_checks import check_structure
 
@@ -89,7 +90,7 @@ class PrototypicalNetwork(EmbeddingLearner):
         self.log_scale = self.add_weight(
             shape=(),
             name="log_scale",
-            initializer=keras.initializers.Constant(math.log(self.scale)),
+            initializer=start_at(math.log(self.scale)),
         )
 
     def over_features(self) -> tuple[keras.Model, "PrototypicalNetwork"]:

@@ -91,8 +91,13 @@ class Reptile(MAML):
             training=True,
             differentiable=False,
         )
-        predictions = self.predict_adapted(fast, x["query_inputs"], training=True)
-        losses = self.compiled_losses(x, y, predictions, sample_weight, training=True)
+        losses, predictions = self.losses_of(
+            lambda: self.predict_adapted(fast, x["query_inputs"], training=True),
+            x,
+            y,
+            sample_weight,
+            training=True,
+        )
         ends = dict(
             zip(map(id, self.inner_loop.fast_variables), fast.values(), strict=True)
         )

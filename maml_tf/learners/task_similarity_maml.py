@@ -10,6 +10,7 @@ from maml_tf.arguments import positive, whole
 from maml_tf.base_learners import BaseLearnerError
 from maml_tf.base_learners.contracts import TextBaseLearner
 from maml_tf.inner_loop.update_rules.per_task_rates import PerTaskRates
+from maml_tf.inner_loop.update_rules.update_rule import start_at
 from maml_tf.learners.maml import MAML
 from maml_tf.learners.prototypical import class_means
 
@@ -113,7 +114,7 @@ class TaskSimilarityMAML(MAML):
         start = math.log(self._options["inner_learning_rate"])
         self.log_rates = self.add_weight(
             shape=(keys, len(fast)),
-            initializer=keras.initializers.Constant(start),
+            initializer=start_at(start),
             name="log_rates",
         )
         self.offsets = [

@@ -98,6 +98,14 @@ def test_config_round_trip(make):
         np.testing.assert_array_equal(mine, theirs)
 
 
+@pytest.mark.parametrize("name", ["learned_descent", "per_layer_per_step", "meta_sgd"])
+def test_learned_rates_start_exactly_where_they_were_told_to(name, float64):
+    rule, _ = built(RULES[name](), "float64")
+    rates = np.concatenate([np.ravel(rate) for rate in rule.learned_rates()])
+    assert rates.dtype == "float64"
+    assert set(rates.tolist()) == {0.1}
+
+
 def test_momentum_and_adam_are_those_of_keras():
     pairs = (
         (Momentum(0.1, 0.8), keras.optimizers.SGD(0.1, momentum=0.8)),

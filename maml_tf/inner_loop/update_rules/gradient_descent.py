@@ -5,7 +5,11 @@ from typing import Any
 import keras
 
 from maml_tf.arguments import positive
-from maml_tf.inner_loop.update_rules.update_rule import UpdateRule, in_precision_of
+from maml_tf.inner_loop.update_rules.update_rule import (
+    UpdateRule,
+    in_precision_of,
+    start_at,
+)
 
 
 @keras.saving.register_keras_serializable(package="maml_tf")
@@ -41,7 +45,7 @@ class GradientDescent(UpdateRule):
             self.rates = [
                 self.add_weight(
                     shape=(),
-                    initializer=keras.initializers.Constant(self.learning_rate),
+                    initializer=start_at(self.learning_rate),
                     name=f"rate_{index}",
                 )
                 for index in range(len(fast_variables))

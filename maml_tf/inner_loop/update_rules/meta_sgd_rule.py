@@ -5,7 +5,11 @@ from typing import Any
 import keras
 
 from maml_tf.arguments import positive
-from maml_tf.inner_loop.update_rules.update_rule import UpdateRule, in_precision_of
+from maml_tf.inner_loop.update_rules.update_rule import (
+    UpdateRule,
+    in_precision_of,
+    start_at,
+)
 
 
 @keras.saving.register_keras_serializable(package="maml_tf")
@@ -42,7 +46,7 @@ class MetaSGDRule(UpdateRule):
         self.rates = [
             self.add_weight(
                 shape=variable.shape,
-                initializer=keras.initializers.Constant(self.learning_rate),
+                initializer=start_at(self.learning_rate),
                 name="rates_" + variable.path.replace("/", "_"),
             )
             for variable in fast_variables

@@ -6,7 +6,11 @@ import keras
 import tensorflow as tf
 
 from maml_tf.arguments import positive, whole
-from maml_tf.inner_loop.update_rules.update_rule import UpdateRule, in_precision_of
+from maml_tf.inner_loop.update_rules.update_rule import (
+    UpdateRule,
+    in_precision_of,
+    start_at,
+)
 
 
 @keras.saving.register_keras_serializable(package="maml_tf")
@@ -51,7 +55,7 @@ class PerLayerPerStepRates(UpdateRule):
         self.rates = [
             self.add_weight(
                 shape=(self.steps,),
-                initializer=keras.initializers.Constant(self.learning_rate),
+                initializer=start_at(self.learning_rate),
                 name="rates_" + layer.replace("/", "_"),
             )
             for layer in distinct

@@ -1,5 +1,6 @@
 """How one inner step turns gradients into new fast weights: the contract."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -70,3 +71,20 @@ def in_precision_of(tensor: tf.Tensor, value: float | keras.Variable) -> tf.Tens
     if isinstance(value, keras.Variable):
         return tf.cast(value.value, tensor.dtype)
     return tf.constant(value, tensor.dtype)
+
+
+def start_at(value: float) -> Callable[..., tf.Tensor]:
+    """An initialiser that gives the number in the variable's precision.
+
+    Keras' own `Constant` rounds it to float32 first.
+
+    Example:
+
+    >>> start_at(0.1)((), "float64").numpy() == 0.1
+    np.True_
+    """
+
+    def initialize(shape: Any, dtype: Any = None) -> tf.Tensor:
+        return tf.constant(value, dtype, shape)
+
+    return initialize
