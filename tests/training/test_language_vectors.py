@@ -37,9 +37,6 @@ def test_a_centre_of_the_language_helps_and_one_of_others_does_not():
     assert scores["centred", 1] > scores["frozen", 1] + 0.02
     assert scores["centred", 1] > scores["centred elsewhere", 1] + 0.02
     assert scores["whitened", 1] > scores["frozen", 1] + 0.02
-    # Letters that say nothing only dilute what the vectors say.
-    both = scores["whitened and trigrams", 1]
-    assert scores["trigrams", 1] + 0.1 < both <= scores["whitened", 1]
     for row in rows:
         ahead = scores[row["vectors"], row["shots"]] - scores["trigrams", row["shots"]]
         assert row["ahead_of_trigrams"] == pytest.approx(ahead, abs=2e-5)

@@ -12,13 +12,12 @@ from training.research.intents.language_vectors import (
     QUERIES,
     SHOTS,
     WAYS,
-    WHITENED,
     Language,
 )
 from training.research.intents.paired_episodes import paired_accuracies
 from training.research.intents.trigrams import trigram_vectors
 
-TRIGRAMS, BOTH = "trigrams", "whitened and trigrams"
+TRIGRAMS = "trigrams"
 Row = dict[str, Any]
 
 
@@ -42,8 +41,6 @@ def judge(
     rows = np.flatnonzero(language.parts == part)
     vectors = {TRIGRAMS: trigram_vectors(language.corpus.texts)}
     vectors |= {name: adapt(language, others) for name, adapt in ADAPTED.items()}
-    # Side by side, two vectors of length 1 count alike in a cosine.
-    vectors[BOTH] = np.hstack([vectors[WHITENED], vectors[TRIGRAMS]]) / np.sqrt(2)
     found = []
     for shots in SHOTS:
         shares = paired_accuracies(

@@ -11,7 +11,7 @@ from maml_tf.episodes.sampler import large_classes
 
 SHOTS = (1, 5)
 WAYS = QUERIES = 5
-FROZEN, WHITENED = "frozen", "whitened"
+FROZEN = "frozen"
 SHARES = {"training": 0.3, "validation": 0.25, "test": 0.45}
 
 
@@ -89,7 +89,7 @@ ADAPTED: dict[str, Adapted] = {
     FROZEN: frozen,
     "centred elsewhere": centred_elsewhere,
     "centred": centred,
-    WHITENED: whitened,
+    "whitened": whitened,
 }
 
 
