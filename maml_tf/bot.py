@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from maml_tf.episodes.class_names import texts_of_names
-from maml_tf.serving import AdaptedState, Answers, Client, RequestError
+from maml_tf.serving import NEGATIVE, AdaptedState, Answers, Client, RequestError
 
 BATCH = 256  # texts asked at once
 SECONDS = 3600.0  # a bot is taught in one call, however many sentences it has
@@ -59,7 +59,8 @@ class Bot:
 
         Args:
             texts: example sentences.
-            labels: the intent of each: strings, or numbers.
+            labels: the intent of each: strings, or numbers; `NEGATIVE` of
+                `maml_tf.serving` for a sentence that is for none of them.
             named: more intents, taught by their names alone, as "lost_card" can be. A
                 one-line description of an intent is a text like any other.
 
@@ -83,6 +84,7 @@ class Bot:
             raise RequestError(str(error)) from error
         labels += named
         known = _by_name(labels)
+        known.pop(NEGATIVE, None)
         state = self.client.adapt(texts, [str(label) for label in labels])
         self._state, self._known = state, known
         self.classes_ = np.unique(np.array(list(known.values())))

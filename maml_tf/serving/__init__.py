@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from maml_tf.lazy_imports import lazy_attributes
 from maml_tf.serving.client import Client
 from maml_tf.serving.limits import Limits
+from maml_tf.serving.negatives import NEGATIVE
 from maml_tf.serving.results import (
     AdaptedState,
     Answers,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from maml_tf.serving.export import export_learner
 
 __all__ = [
+    "NEGATIVE",
     "AdaptedState",
     "Answers",
     "Client",

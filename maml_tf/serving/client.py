@@ -2,11 +2,17 @@
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from maml_tf.episodes.class_names import texts_of_names
+from maml_tf.serving.negatives import (
+    as_classes,
+    with_thresholds,
+    without_negatives,
+)
 from maml_tf.serving.results import (
     AdaptedState,
     Answers,
@@ -76,14 +82,24 @@ class Client:
         )
 
     def classify(
-        self, support_texts: Texts, support_labels: Texts, query_texts: Texts
+        self,
+        support_texts: Texts,
+        support_labels: Texts,
+        query_texts: Texts,
+        *,
+        named: Sequence[str] = (),
+        thresholds: Mapping[str, float] | None = None,
     ) -> Answers:
         """Answers from a bot that these examples define, learned and forgotten.
 
         Args:
             support_texts: example texts.
-            support_labels: the intent of each.
+            support_labels: the intent of each, or `NEGATIVE` for a text that is for
+                none.
             query_texts: texts to be answered.
+            named: more intents, taught by their names alone, as "lost_card" can be.
+            thresholds: the probability from which an intent is in scope, for those
+                that are not to go by the model.
 
         Raises:
             RequestError: if the examples or texts cannot be worked with.
@@ -92,30 +108,40 @@ class Client:
         queries = _strings(query_texts, "query_texts")
         outputs = self._call(
             "classify",
-            support_texts=_strings(support_texts, "support_texts"),
-            support_labels=_strings(support_labels, "support_labels"),
+            **_taught(support_texts, support_labels, named),
             query_texts=queries,
         )
-        return self._answers(outputs, len(queries))
+        return self._answers(outputs, len(queries), thresholds)
 
-    def adapt(self, support_texts: Texts, support_labels: Texts) -> AdaptedState:
+    def adapt(
+        self,
+        support_texts: Texts,
+        support_labels: Texts,
+        *,
+        named: Sequence[str] = (),
+    ) -> AdaptedState:
         """What the examples teach, to be kept and passed to `predict`.
+
+        Args:
+            support_texts, support_labels, named: see `classify`.
 
         Raises:
             RequestError: if the examples cannot be learned from.
             ServiceError: if there was no answer in time.
         """
-        outputs = self._call(
-            "adapt",
-            support_texts=_strings(support_texts, "support_texts"),
-            support_labels=_strings(support_labels, "support_labels"),
-        )
+        outputs = self._call("adapt", **_taught(support_texts, support_labels, named))
         return AdaptedState(
             np.asarray(_named(outputs, "state"), "float32"),
             _decoded(_named(outputs, "class_names")),
         )
 
-    def predict(self, state: AdaptedState, query_texts: Texts) -> Answers:
+    def predict(
+        self,
+        state: AdaptedState,
+        query_texts: Texts,
+        *,
+        thresholds: Mapping[str, float] | None = None,
+    ) -> Answers:
         """The answers of `classify`, from a state.
 
         Raises:
@@ -137,7 +163,7 @@ class Client:
             class_names=_strings(state.class_names, "class_names"),
             query_texts=queries,
         )
-        return self._answers(outputs, len(queries))
+        return self._answers(outputs, len(queries), thresholds)
 
     def embed(self, texts: Texts) -> np.ndarray:
         """The encoder's vectors `[texts, dim]`."""
@@ -165,14 +191,17 @@ class Client:
         outputs = self._repeat(f"{signature}_tasks", rows)
         return {name: value[0] for name, value in outputs.items()}
 
-    def _answers(self, outputs: Arrays, queries: int) -> Answers:
+    def _answers(
+        self, outputs: Arrays, queries: int, thresholds: Mapping[str, float] | None
+    ) -> Answers:
         names = [name for name in _decoded(_named(outputs, "class_names")) if name]
-        return Answers(
+        answers = Answers(
             _decoded(_named(outputs, "intents"))[:queries],
             np.asarray(_named(outputs, "probabilities"))[:queries, : len(names)],
             np.asarray(_named(outputs, "in_scope"), bool)[:queries],
             names,
         )
+        return with_thresholds(without_negatives(answers), thresholds or {})
 
     def _repeat(self, signature: str, inputs: Arrays) -> Arrays:
         end = time.monotonic() + self.timeout
@@ -218,6 +247,21 @@ def _named(outputs: Arrays, name: str) -> np.ndarray:
             f"The answer holds no {name}; is the model an export of export_learner?"
         )
     return outputs[name]
+
+
+def _taught(texts: Texts, labels: Texts, named: Sequence[str]) -> dict[str, np.ndarray]:
+    """The inputs of a support set."""
+    given = _strings(texts, "support_texts")
+    intents = _strings(labels, "support_labels")
+    try:
+        by_name = texts_of_names(named)
+    except ValueError as error:
+        raise RequestError(str(error)) from error
+    classes = as_classes([*intents.tolist(), *named])
+    return {
+        "support_texts": np.append(given, _strings(by_name, "named")),
+        "support_labels": _strings(classes, "support_labels"),
+    }
 
 
 def _strings(texts: Texts, name: str) -> np.ndarray:

@@ -2,13 +2,15 @@
 
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from maml_tf.episodes.class_names import texts_of_names
 from maml_tf.episodes.same_text import text_key
 from maml_tf.serving.client import Client
 from maml_tf.serving.limits import Limits
+from maml_tf.serving.negatives import with_thresholds
 from maml_tf.serving.results import (
     AdaptedState,
     Answers,
@@ -62,7 +64,8 @@ class TenantStore:
     def add(self, bot: str, examples: Iterable[tuple[str, str]]) -> None:
         """Adds pairs of text and label to a bot, which begins with its first ones.
 
-        All are added, or none. A text that the bot already has under another label is
+        A label `NEGATIVE` says that a text is for no intent. All are added, or none. A
+        text that the bot already has under another label is
         added with a warning: no bot can answer it right under both. Texts that differ
         in case and blanks alone are the same.
 
@@ -79,6 +82,19 @@ class TenantStore:
             )
         _warn_of_contradictions(held, new)
         self.backend.add(bot, new)
+
+    def add_named(self, bot: str, names: Iterable[str]) -> None:
+        """Adds intents that are taught by their names alone, as "lost_card" can be.
+
+        Raises:
+            RequestError: if a name holds no word, or two of them read the same.
+        """
+        names = list(names)
+        try:
+            texts = texts_of_names(names)
+        except ValueError as error:
+            raise RequestError(str(error)) from error
+        self.add(bot, zip(texts, names, strict=True))
 
     def _checked(self, example: Any, place: int) -> tuple[str, str]:
         if isinstance(example, (str, bytes)) or not isinstance(example, Sequence):
@@ -118,13 +134,28 @@ class TenantStore:
         """Removes a bot with all it learned."""
         self.backend.delete(bot)
 
-    def predict(self, bot: str, query_texts: Sequence[str]) -> Answers:
+    def predict(
+        self,
+        bot: str,
+        query_texts: Sequence[str],
+        *,
+        thresholds: Mapping[str, float] | None = None,
+    ) -> Answers:
         """The bot's answers.
+
+        Args:
+            bot: its name.
+            query_texts: texts to be answered.
+            thresholds: the probability from which an intent is in scope, for those
+                that are not to go by the model.
 
         Raises:
             RequestError: if there is no such bot, or it has too little to learn from.
             ServiceError: if there was no answer in time.
         """
+        return with_thresholds(self._answers(bot, query_texts), thresholds or {})
+
+    def _answers(self, bot: str, query_texts: Sequence[str]) -> Answers:
         found = self.backend.read(bot)
         if not found.examples:
             raise RequestError(f"There is no bot {bot!r}; add examples to it first.")
