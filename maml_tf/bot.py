@@ -115,11 +115,13 @@ class Bot:
             raise RequestError("The bot knows nothing yet; call fit(texts, labels).")
         parts = _parts(_listed(texts, "texts"))
         pieces = [self.client.predict(self._state, part) for part in parts]
+        margins = [piece.margins for piece in pieces if piece.margins is not None]
         return Answers(
             [intent for piece in pieces for intent in piece.intents],
             np.concatenate([piece.probabilities for piece in pieces]),
             np.concatenate([piece.in_scope for piece in pieces]),
             pieces[0].class_names,
+            np.concatenate(margins) if margins else None,
         )
 
     def score(self, texts: Iterable[str], labels: Iterable[Hashable]) -> float:
@@ -179,13 +181,17 @@ def _client_of(model: Any) -> Client:
 # Making a client of a learner takes seconds, so the bots of a process share it.
 @cache
 def _default_client() -> Client:
-    from maml_tf.default_learner import default_learner
+    from maml_tf.default_learner import default_calibration, default_learner
 
-    return _client_in_process(default_learner(), class_names=True)
+    return _client_in_process(
+        default_learner(), class_names=True, calibration=default_calibration()
+    )
 
 
 @lru_cache(maxsize=4)
-def _client_in_process(learner: Any, class_names: bool = False) -> Client:
+def _client_in_process(
+    learner: Any, class_names: bool = False, calibration: Any = None
+) -> Client:
     from maml_tf.learners import MetaLearner
     from maml_tf.serving.learner_transport import LearnerTransport
     from maml_tf.serving.request_checks import Limits
@@ -196,7 +202,9 @@ def _client_in_process(learner: Any, class_names: bool = False) -> Client:
             f"object of type {type(learner).__name__}."
         )
     limits = Limits(examples=1_000_000)
-    transport = LearnerTransport(learner, limits=limits, class_names=class_names)
+    transport = LearnerTransport(
+        learner, limits=limits, class_names=class_names, calibration=calibration
+    )
     return Client(transport, timeout=SECONDS)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from maml_tf.evaluation.calibration import Calibration
     from maml_tf.learners import MetaLearner
 
 
@@ -48,7 +49,9 @@ def default_learner(
     )
     if centre_texts is not None:
         encoder = _centred(encoder, centre_texts)
-    learner = PrototypicalNetwork(encoder, scale=10.0)
+    # The direction of a mean, not its length, which is the shorter the more examples it
+    # is of: intents with few examples would lose to those with many.
+    learner = PrototypicalNetwork(encoder, distance="cosine", scale=10.0)
     tokens = {
         name: np.asarray(values)[np.newaxis]
         for name, values in encoder.preprocessor(["a", "b"]).items()
@@ -61,6 +64,34 @@ def default_learner(
         }
     )
     return learner
+
+
+def default_calibration(
+    preset: str | None = None, pretrained: str | None = None
+) -> "Calibration | None":
+    """What the default learner's probabilities and "I do not know" go by.
+
+    Args:
+        preset, pretrained: see `default_learner`.
+
+    Returns:
+        The calibration on the card of the delta that the encoder starts from, fitted on
+        vectors of that encoder; None where there is none.
+
+    Raises:
+        BaseLearnerError: if `pretrained` is a file that is no delta.
+
+    Example:
+
+    >>> default_calibration(pretrained="base") is None
+    True
+    """
+    from maml_tf.evaluation.calibration import Calibration
+    from maml_tf.evaluation.seen import delta_of
+
+    delta = delta_of(preset, pretrained)
+    held = delta and delta.card.get("calibration")
+    return Calibration.from_json(held) if held else None
 
 
 def _centred(encoder: Any, texts: Sequence[str]) -> Any:

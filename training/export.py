@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from absl import app, flags, logging
 
 from .common.default_learner_flags import (
+    default_calibration_of_flags,
     default_learner_of_flags,
     refuse_flags_beside_a_run,
 )
@@ -70,6 +71,7 @@ def main(argv: list[str]) -> None:
         learner = load_model(folder / MODEL)
     else:
         learner = default_learner_of_flags()
+        options["calibration"] = default_calibration_of_flags()
 
     from maml_tf.serving import export_learner
 

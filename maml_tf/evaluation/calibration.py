@@ -1,10 +1,14 @@
 """Probabilities that mean what they say, and a threshold for "I do not know"."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from maml_tf.evaluation.scope_rule import ScopeRule
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,9 @@ class Calibration:
             arXiv 1706.04599).
         threshold: a query whose largest logit is below it is out of scope. The
             largest logit and not the largest probability: a sentence about something
-            else may be nearer to one intent than to the others and far from all.
+            else may be nearer to one intent than to the others and far from all. A
+            number for bots of one kind, or a rule that reads each bot's off its
+            examples.
 
     Example:
 
@@ -28,19 +34,43 @@ class Calibration:
     """
 
     temperature: float
-    threshold: float
+    threshold: float | ScopeRule
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """The calibrated probabilities, of the shape of `logits`."""
         return softmax(np.asarray(logits, "float64") / self.temperature)
 
-    def in_scope(self, logits: np.ndarray) -> np.ndarray:
-        """Whether each query belongs to any class, `[...]` of logits `[..., ways]`."""
-        return scope_scores(logits) >= self.threshold
+    def in_scope(
+        self, logits: np.ndarray, features: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Whether each query belongs to any class, `[...]` of logits `[..., ways]`.
+
+        Args:
+            logits: of the queries.
+            features: the bot's `support_features`, which a rule needs.
+        """
+        return scope_scores(logits) >= np.asarray(self.threshold_of(features))
+
+    def threshold_of(self, features: Any = None) -> Any:
+        """The threshold of the bot with these `support_features`."""
+        if not isinstance(self.threshold, ScopeRule):
+            return self.threshold
+        if features is None:
+            raise ValueError("A scope rule needs the support_features of the bot.")
+        return self.threshold.threshold(features)
 
     def save(self, path: str | Path) -> None:
-        """Writes both numbers as JSON."""
+        """Writes temperature and threshold as JSON."""
         Path(path).write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
+
+    @classmethod
+    def from_json(cls, held: Mapping[str, Any]) -> "Calibration":
+        """The calibration whose fields, as `save` writes them, are `held`."""
+        threshold = held["threshold"]
+        if isinstance(threshold, Mapping):
+            rule = ScopeRule(tuple(map(float, threshold["coefficients"])))
+            return cls(float(held["temperature"]), rule)
+        return cls(float(held["temperature"]), float(threshold))
 
     @classmethod
     def load(cls, path: str | Path) -> "Calibration":
@@ -50,8 +80,7 @@ class Calibration:
             ValueError: if the file does not hold a temperature and a threshold.
         """
         try:
-            held = json.loads(Path(path).read_text(encoding="utf-8"))
-            return cls(float(held["temperature"]), float(held["threshold"]))
+            return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{path} holds no calibration, a temperature and a threshold; fit it "
@@ -99,11 +128,16 @@ def fit_calibration(
         threshold = float(np.quantile(scores, 1 - recall))
     else:
         threshold = _balanced_threshold(scores, scope_scores(out_of_scope_logits))
-    return Calibration(_fit_temperature(logits, labels), threshold)
+    return Calibration(fit_temperature(logits, labels), threshold)
 
 
-def _fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Minimises the cross-entropy, which is convex in 1/temperature, by halving."""
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Minimises the cross-entropy, which is convex in 1/temperature, by halving.
+
+    Args:
+        logits: `[queries, ways]`; minus infinity where a query has fewer ways.
+        labels: int `[queries]`.
+    """
     low, high = np.log(1e-3), np.log(1e3)
     golden = (np.sqrt(5) - 1) / 2
     while high - low > 1e-6:

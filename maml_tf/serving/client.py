@@ -8,11 +8,6 @@ from typing import Any
 import numpy as np
 
 from maml_tf.episodes.class_names import texts_of_names
-from maml_tf.serving.negatives import (
-    as_classes,
-    with_thresholds,
-    without_negatives,
-)
 from maml_tf.serving.results import (
     AdaptedState,
     Answers,
@@ -22,6 +17,7 @@ from maml_tf.serving.results import (
     Unreachable,
 )
 from maml_tf.serving.texts import encoded_texts
+from maml_tf.serving.thresholds import with_thresholds
 from maml_tf.serving.transports import (
     Arrays,
     GrpcTransport,
@@ -200,8 +196,9 @@ class Client:
             np.asarray(_named(outputs, "probabilities"))[:queries, : len(names)],
             np.asarray(_named(outputs, "in_scope"), bool)[:queries],
             names,
+            np.asarray(outputs["margins"])[:queries] if "margins" in outputs else None,
         )
-        return with_thresholds(without_negatives(answers), thresholds or {})
+        return with_thresholds(answers, thresholds or {})
 
     def _repeat(self, signature: str, inputs: Arrays) -> Arrays:
         end = time.monotonic() + self.timeout
@@ -257,10 +254,9 @@ def _taught(texts: Texts, labels: Texts, named: Sequence[str]) -> dict[str, np.n
         by_name = texts_of_names(named)
     except ValueError as error:
         raise RequestError(str(error)) from error
-    classes = as_classes([*intents.tolist(), *named])
     return {
         "support_texts": np.append(given, _strings(by_name, "named")),
-        "support_labels": _strings(classes, "support_labels"),
+        "support_labels": np.append(intents, _strings(named, "named")),
     }
 
 

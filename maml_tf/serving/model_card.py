@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def describe(learner: MetaLearner, served: ServedLearner) -> dict[str, Any]:
         "state_fingerprint": list(served.layout.fingerprint),
         "limits": vars(served.limits),
         "scope_threshold": served.scope_threshold,
-        "calibration": served.calibration and vars(served.calibration),
+        "calibration": served.calibration and asdict(served.calibration),
         "class_names_are_examples": served.class_names,
         "versions": {name: _version(name) for name in PACKAGES},
         "exported": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

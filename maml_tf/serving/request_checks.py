@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from maml_tf.serving.limits import Limits
+from maml_tf.serving.negatives import NEGATIVE
 
 __all__ = ["Faults", "Limits", "check_queries", "check_strings", "check_support"]
 
@@ -117,9 +118,16 @@ def check_support(
     )
     check_strings(faults, texts, "support_texts", limits.text_bytes)
     check_strings(faults, labels, "support_labels", limits.text_bytes)
-    classes = tf.size(tf.unique(labels).y)
+    outside = tf.equal(labels, NEGATIVE)
+    classes = tf.size(tf.unique(tf.boolean_mask(labels, ~outside)).y)
+    others = tf.reduce_sum(tf.cast(outside, tf.int32))
     faults.add(
-        classes < 2,
+        tf.equal(classes, 0) & (others > 0),
+        "All examples are negative; give examples of an intent.",
+    )
+    # A single intent can be told from what is for none.
+    faults.add(
+        classes + others < 2,
         "The support set needs examples of two intents or more and has ",
         classes,
         ".",
@@ -129,6 +137,15 @@ def check_support(
             classes > most_classes,
             f"This model tells at most {most_classes} intents apart, not ",
             classes,
+            ".",
+        )
+        faults.add(
+            classes + others > most_classes,
+            f"This model tells at most {most_classes} intents apart, and each negative "
+            "example counts as one; there are ",
+            classes,
+            " and ",
+            others,
             ".",
         )
 

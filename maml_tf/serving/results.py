@@ -18,12 +18,15 @@ class Answers:
         probabilities: `[queries, classes]`.
         in_scope: `[queries]`, whether a query belongs to any of the classes.
         class_names: the class of each column.
+        margins: `[queries]`, how far each is above its bot's threshold, in scope from
+            zero on; None where the export is older than they are.
     """
 
     intents: list[str]
     probabilities: np.ndarray
     in_scope: np.ndarray
     class_names: list[str]
+    margins: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ import tensorflow as tf
 
 from maml_tf.base_learners.contracts import TextBaseLearner
 from maml_tf.evaluation.calibration import Calibration
+from maml_tf.evaluation.scope_rule import ScopeRule, support_features
 from maml_tf.learners import MetaLearner
 from maml_tf.serving.class_names import with_names
+from maml_tf.serving.negatives import NEGATIVE
 from maml_tf.serving.request_checks import (
     Faults,
     Limits,
@@ -32,6 +34,8 @@ from maml_tf.text_lengths import crop_to_longest, encode_by_length
 
 # Half-way between chance and certainty.
 DEFAULT_SCOPE_THRESHOLD = 0.5
+# Beside the fast weights: the threshold, and how many examples were negative.
+SCOPE = "maml_tf_scope"
 
 
 class ServedLearner:
@@ -41,6 +45,11 @@ class ServedLearner:
     largest logit reaches the calibrated threshold. Without, or where a threshold is
     given, it is in scope when its largest probability lies far enough above chance:
     with N classes and largest probability p, `(N * p - 1) / (N - 1)` must reach it.
+    By how much is its margin.
+
+    An example labelled `NEGATIVE` is for none of the intents. To the learner it is a
+    class of its own; a query that comes nearer to it than to any intent is not in
+    scope, and the probabilities of the intents then add up to less than 1.
 
     Args:
         learner: a built learner whose base learner has a `preprocessor`.
@@ -93,7 +102,8 @@ class ServedLearner:
             self._read = _traced(partial(self._vectors, encoder), texts)
         read = tf.nest.map_structure(_spec_of, self._read.structured_outputs)
         # Adapting tells what a state is made of.
-        self._adapt = _traced(self._fast_weights, read, tf.TensorSpec([None], tf.int32))
+        numbers, count = (tf.TensorSpec(shape, tf.int32) for shape in ([None], []))
+        self._adapt = _traced(self._fast_weights, read, numbers, count)
         self.layout = StateLayout(self._adapt.structured_outputs, fingerprint(learner))
         self._learn = _traced(self._learn_from, texts, texts, prefix)
         state = tf.TensorSpec([None], tf.float32)
@@ -227,18 +237,26 @@ class ServedLearner:
     def _examples(
         self, texts: tf.Tensor, labels: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Texts to learn from, the class of each, and the names of the classes."""
+        """Texts to learn from, the class of each, and the names of the classes.
+
+        Beyond the classes with a name is one for each negative example.
+        """
         order = order_of_examples(texts, labels)
         texts, labels = tf.gather(texts, order), tf.gather(labels, order)
-        names, numbers = sorted_classes(labels)
+        outside = tf.equal(labels, NEGATIVE)
+        others = tf.boolean_mask(texts, outside)
+        texts = tf.boolean_mask(texts, ~outside)
+        names, numbers = sorted_classes(tf.boolean_mask(labels, ~outside))
         if self.class_names:
             texts, numbers = with_names(texts, numbers, names)
+        beyond = tf.size(names) + tf.range(tf.size(others))
+        texts, numbers = tf.concat([texts, others], 0), tf.concat([numbers, beyond], 0)
         return texts, numbers, names
 
     def _state_of(
         self, read: Any, numbers: tf.Tensor, names: tf.Tensor, prefix: tf.Tensor
     ) -> tf.Tensor:
-        state = self.layout.pack(self._adapt(read, numbers), names)
+        state = self.layout.pack(self._adapt(read, numbers, tf.size(names)), names)
         diverged = Faults(prefix)
         diverged.add(
             ~tf.reduce_all(tf.math.is_finite(state)),
@@ -247,8 +265,23 @@ class ServedLearner:
         )
         return diverged.guard(state)
 
-    def _fast_weights(self, read: Any, numbers: tf.Tensor) -> Tensors:
-        return dict(self._learner.adapt(_one_task(read), numbers[tf.newaxis]))
+    def _fast_weights(
+        self, read: Any, numbers: tf.Tensor, intents: tf.Tensor
+    ) -> Tensors:
+        read = _one_task(read)
+        fast = dict(self._learner.adapt(read, numbers[tf.newaxis]))
+        threshold = self.calibration.threshold if self.calibration else 0.0
+        if isinstance(threshold, ScopeRule):
+            logits = tf.cast(self._learner.predict_adapted(fast, read)[0], tf.float32)
+            known = numbers < intents
+            features = support_features(
+                tf.boolean_mask(logits[:, :intents], known),
+                tf.boolean_mask(numbers, known),
+            )
+            threshold = threshold.threshold(features)
+        others = tf.reduce_max(numbers) + 1 - intents
+        scope = tf.stack([threshold, tf.cast(others, tf.float32)])
+        return {**fast, SCOPE: scope[tf.newaxis]}
 
     def _answer_queries(
         self, state: tf.Tensor, names: tf.Tensor, texts: tf.Tensor, prefix: tf.Tensor
@@ -260,26 +293,28 @@ class ServedLearner:
         return self._answers(state, names, self._read(texts))
 
     def _answers(self, state: tf.Tensor, names: tf.Tensor, read: Any) -> Tensors:
-        logits = self._learner.predict_adapted(
-            self.layout.unpack(state), _one_task(read)
-        )[0, :, : tf.size(names)]
-        logits = tf.cast(logits, tf.float32)
+        fast = self.layout.unpack(state)
+        threshold, others = tf.unstack(fast.pop(SCOPE)[0])
+        logits = self._learner.predict_adapted(fast, _one_task(read))[0]
+        logits, intents = tf.cast(logits, tf.float32), tf.size(names)
+        logits = logits[:, : intents + tf.cast(others, tf.int32)]
         temperature = self.calibration.temperature if self.calibration else 1.0
         probabilities = tf.nn.softmax(logits / temperature)
+        logits, beyond = logits[:, :intents], logits[:, intents:]
+        nearest = tf.reduce_max(logits, -1)
+        if self.scope_threshold is None:
+            margins = nearest - threshold
+        else:
+            margins = _above_chance(probabilities, intents) - self.scope_threshold
+        # The largest of no logits is minus infinity, which no query is behind.
+        margins = tf.minimum(margins, nearest - tf.reduce_max(beyond, -1))
         return {
             "intents": tf.gather(names, tf.argmax(logits, axis=-1)),
-            "probabilities": probabilities,
-            "in_scope": self._in_scope(logits, probabilities),
+            "probabilities": probabilities[:, :intents],
+            "in_scope": margins >= 0,
+            "margins": margins,
             "class_names": names,
         }
-
-    def _in_scope(self, logits: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
-        if self.scope_threshold is None:
-            assert self.calibration is not None  # see __init__
-            return tf.reduce_max(logits, -1) >= self.calibration.threshold
-        classes = tf.cast(tf.shape(logits)[-1], tf.float32)
-        above_chance = (classes * tf.reduce_max(probabilities, -1) - 1) / (classes - 1)
-        return above_chance >= self.scope_threshold
 
     def _vectors(self, encode: Any, texts: tf.Tensor) -> tf.Tensor:
         """Vectors `[texts, dim]`, texts of like length together."""
@@ -310,6 +345,13 @@ def _spec_of(tensor: Any) -> tf.TensorSpec:
 
 def _traced(function: Any, *signature: Any) -> Any:
     return tf.function(function, autograph=False).get_concrete_function(*signature)
+
+
+def _above_chance(probabilities: tf.Tensor, intents: tf.Tensor) -> tf.Tensor:
+    """How far `[queries]` the likeliest intent is from chance, 0, to certainty, 1."""
+    classes = tf.cast(tf.shape(probabilities)[-1], tf.float32)
+    likeliest = tf.reduce_max(probabilities[:, :intents], -1)
+    return (classes * likeliest - 1) / (classes - 1)
 
 
 def _ranked(rank: int, *tensors: Any) -> tuple[tf.Tensor, ...]:

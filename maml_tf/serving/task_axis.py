@@ -33,6 +33,7 @@ def padded(answer: Tensors, queries: tf.Tensor, classes: tf.Tensor) -> Any:
         tf.pad(found, [[0, below]], constant_values=""),
         tf.pad(answer["probabilities"], [[0, below], [0, more]]),
         tf.pad(answer["in_scope"], [[0, below]]),
+        tf.pad(answer["margins"], [[0, below]]),
         tf.pad(names, [[0, more]], constant_values=""),
         tf.size(names),
     )
@@ -40,13 +41,14 @@ def padded(answer: Tensors, queries: tf.Tensor, classes: tf.Tensor) -> Any:
 
 def over_rows(task: Any, rows: tuple[tf.Tensor, ...]) -> Tensors:
     """Maps a task over rows one by one and cuts the class axis to what is used."""
-    intents, probabilities, in_scope, names, counts = tf.map_fn(
+    intents, probabilities, in_scope, margins, names, counts = tf.map_fn(
         task,
         (tf.range(tf.shape(rows[0])[0]), *rows),
         fn_output_signature=(
             tf.TensorSpec([None], tf.string),
             tf.TensorSpec([None, None], tf.float32),
             tf.TensorSpec([None], tf.bool),
+            tf.TensorSpec([None], tf.float32),
             tf.TensorSpec([None], tf.string),
             tf.int32,
         ),
@@ -57,5 +59,6 @@ def over_rows(task: Any, rows: tuple[tf.Tensor, ...]) -> Tensors:
         "intents": intents,
         "probabilities": probabilities[:, :, :most],
         "in_scope": in_scope,
+        "margins": margins,
         "class_names": names[:, :most],
     }

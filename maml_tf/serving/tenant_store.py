@@ -10,7 +10,6 @@ from maml_tf.episodes.class_names import texts_of_names
 from maml_tf.episodes.same_text import text_key
 from maml_tf.serving.client import Client
 from maml_tf.serving.limits import Limits
-from maml_tf.serving.negatives import with_thresholds
 from maml_tf.serving.results import (
     AdaptedState,
     Answers,
@@ -24,6 +23,7 @@ from maml_tf.serving.tenant_backends import (
     TenantBackend,
 )
 from maml_tf.serving.texts import encoded, is_blank
+from maml_tf.serving.thresholds import with_thresholds
 
 
 class TenantStore:

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from maml_tf import MAML, PrototypicalNetwork
-from maml_tf.episodes import EncodedCorpus
+from maml_tf.episodes import EncodedCorpus, SamplingError, episode_dataset
 from maml_tf.evaluation import calibrate_learner
+from maml_tf.evaluation.scope_rule import support_features
 
 SHAPE = {"ways": 3, "shots": 2, "queries": 3}
 
@@ -25,18 +26,30 @@ def identity(**options):
     )
 
 
-def test_a_class_to_spare_sets_the_threshold_between_both_sides():
-    inside, outside = 6 * 0.09 * 1.5, 2.0  # squared distances without and with a class
-    fitted = calibrate_learner(identity(), corpus(6), **SHAPE)
-    assert -outside - 0.5 < fitted.threshold < -inside
+@pytest.mark.parametrize("shots", [1, 2, 5])
+def test_the_rule_lets_its_share_pass_at_any_number_of_examples(shots):
+    data = corpus(6, rows=40)
+    fitted = calibrate_learner(
+        identity(), data, **SHAPE, episodes=600, seed=1, recall=0.8
+    )
+    network, passed = identity(), []
+    for x, _ in episode_dataset(
+        data, ways=3, shots=shots, queries=5, tasks_per_batch=1, steps=200, seed=2
+    ):
+        fast = network.adapt(x["support_inputs"], x["support_targets"])
+        known, asked = (
+            network.predict_adapted(fast, x[name])[0].numpy()
+            for name in ("support_inputs", "query_inputs")
+        )
+        features = support_features(known, x["support_targets"][0])
+        passed.append(fitted.in_scope(asked, features).mean())
+    # One threshold for all lets 58 % pass at one example and 94 % at five.
+    assert np.mean(passed) == pytest.approx(0.8, abs=0.05)
 
 
-def test_without_a_spare_class_nearly_all_queries_pass():
-    data = corpus(3)
-    fitted = calibrate_learner(identity(), data, **SHAPE)
-    other = calibrate_learner(identity(), corpus(6), **SHAPE)
-    assert fitted.threshold != other.threshold
-    assert fitted.threshold < 0
+def test_a_corpus_too_small_for_the_task_is_refused():
+    with pytest.raises(SamplingError, match="3 ways"):
+        calibrate_learner(identity(), corpus(2), **SHAPE)
 
 
 def test_the_temperature_undoes_a_wrong_scale():
@@ -49,4 +62,4 @@ def test_learners_with_an_inner_loop_are_calibrated_too():
     base = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)])
     learner = MAML(base, inner_steps=2, inner_learning_rate=0.5)
     fitted = calibrate_learner(learner, corpus(6), **SHAPE, episodes=10)
-    assert np.isfinite([fitted.temperature, fitted.threshold]).all()
+    assert np.isfinite([fitted.temperature, *fitted.threshold.coefficients]).all()

@@ -11,6 +11,7 @@ from maml_tf.evaluation.calibration import (
     fit_calibration,
     softmax,
 )
+from maml_tf.evaluation.scope_rule import ScopeRule
 
 
 def test_temperature_recovers_the_one_that_was_drawn_with():
@@ -54,6 +55,11 @@ def test_saving(tmp_path):
     path = tmp_path / "calibration.json"
     Calibration(1.5, -0.25).save(path)
     assert Calibration.load(path) == Calibration(1.5, -0.25)
+    with_rule = Calibration(2.0, ScopeRule((1.0, 2.0, 0.1, 4.0, 5.0, 6.0, 7.0)))
+    with_rule.save(path)
+    assert Calibration.load(path) == with_rule
+    with pytest.raises(ValueError, match="support_features"):
+        with_rule.in_scope(np.zeros((1, 2)))
     path.write_text('{"temperature": 1}')
     with pytest.raises(ValueError, match="holds no calibration"):
         Calibration.load(path)

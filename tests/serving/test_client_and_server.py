@@ -107,7 +107,8 @@ def test_rest_as_curl_sees_it(server):
     }
     answer = requests.post(f"{url}:predict", data=json.dumps({"inputs": columns}))
     outputs = answer.json()["outputs"]
-    assert set(outputs) == {"intents", "probabilities", "in_scope", "class_names"}
+    names = {"intents", "probabilities", "in_scope", "margins", "class_names"}
+    assert set(outputs) == names
     body = {"signature_name": "classify_tasks", "instances": [columns, columns]}
     rows = requests.post(f"{url}/versions/1:predict", json=body).json()["predictions"]
     assert [row["intents"] for row in rows] == [outputs["intents"]] * 2

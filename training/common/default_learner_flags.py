@@ -11,6 +11,7 @@ from . import encoder_flags  # noqa: F401
 
 if TYPE_CHECKING:
     from maml_tf import MetaLearner
+    from maml_tf.evaluation import Calibration
 
 flags.DEFINE_string(
     "centre_corpus",
@@ -64,3 +65,12 @@ def default_learner_of_flags() -> "MetaLearner":
         text_prefix=FLAGS.text_prefix,
         centre_texts=centre_texts(),
     )
+
+
+def default_calibration_of_flags() -> "Calibration | None":
+    """The default learner's calibration, where it is of the vectors of the flags."""
+    from maml_tf.default_learner import default_calibration
+
+    if FLAGS.text_prefix or FLAGS.centre_corpus is not None:
+        return None
+    return default_calibration(FLAGS.base_learner, FLAGS.pretrained)
