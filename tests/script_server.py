@@ -1,8 +1,8 @@
 """Runs scripts in forks of one process that has TensorFlow loaded already.
 
-A suite runs some eighty scripts, and each would spend most of its time on importing the
-same libraries. Started as a program it reads lines of JSON: script, arguments, files for
-both outputs; and answers each with the exit status.
+A suite runs some eighty scripts, and each would spend most of its time on importing
+the same libraries. Started as a program it reads lines of JSON: script, arguments,
+files for both outputs; and answers each with the exit status.
 """
 
 import json
