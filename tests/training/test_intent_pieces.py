@@ -52,7 +52,7 @@ def test_a_training_is_read_back_and_another_one_is_not(tmp_path):
 
 def test_all_that_a_training_depends_on_is_in_its_identity(tmp_path, monkeypatch):
     module = "training.research.intents.kept_training.train_rotating"
-    monkeypatch.setattr(module, lambda *arguments: 0.0)
+    monkeypatch.setattr(module, lambda *arguments, **options: 0.0)
     vectors, labels = classes()
     examples = {"vectors": vectors, "labels": labels}
     calls = [

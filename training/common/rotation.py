@@ -140,6 +140,8 @@ def train_rotating(
     base_learner: keras.Model,
     episodes: RotatingEpisodes,
     settings: RotationSettings,
+    *,
+    jit_compile: bool = True,
 ) -> float:
     """Trains a base learner, from inputs to vectors, in place.
 
@@ -149,6 +151,9 @@ def train_rotating(
         base_learner: with its initial weights.
         episodes: to train on.
         settings: see there.
+        jit_compile: whether XLA compiles the step. It pays for a projection or a few
+            layers; of a whole encoder, embeddings included, XLA folds constants for
+            many minutes before the first step.
 
     Returns:
         Seconds of training, those before a kill included.
@@ -161,6 +166,6 @@ def train_rotating(
         max_ways=episodes.ways,
     )
     schedule = warmed_up_cosine(settings.learning_rate, settings.steps)
-    learner.compile(keras.optimizers.Adam(schedule), jit_compile=True)
+    learner.compile(keras.optimizers.Adam(schedule), jit_compile=jit_compile)
     progress = meta_train(run, learner, episodes.batches, steps=settings.steps, part=25)
     return progress.seconds

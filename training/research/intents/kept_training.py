@@ -98,6 +98,7 @@ def train_kept(
     name: str,
     groups: np.ndarray | None = None,
     templates: np.ndarray | None = None,
+    jit_compile: bool = True,
 ) -> float:
     """Trains `base_learner` in place on rotating episodes, or goes on after a kill.
 
@@ -112,6 +113,7 @@ def train_kept(
         work_dir: holds a folder for each training.
         name: begins the folder's name.
         groups, templates: see `RotatingEpisodes`.
+        jit_compile: see `train_rotating`.
 
     Returns:
         Seconds of training, those before a kill included.
@@ -132,4 +134,6 @@ def train_kept(
         templates=templates,
     )
     with Run.within(work_dir, name, settings, content) as run:
-        return train_rotating(run, base_learner, episodes, settings)
+        return train_rotating(
+            run, base_learner, episodes, settings, jit_compile=jit_compile
+        )

@@ -116,6 +116,7 @@ def main(argv: list[str]) -> None:
                 name=f"{len(chosen)}-languages",
                 groups=spoken[rows],
                 templates=templates[rows],
+                jit_compile=False,
             )
         inputs = {key: array[asked] for key, array in encoded.inputs.items()}
         vectors[name] = Embedder(encoder, batch_size=256).embed_rows(
