@@ -1,5 +1,6 @@
 """Texts tokenised once, and `tf.data` datasets of episodes made of them."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -86,7 +87,7 @@ def episode_dataset(
     steps: int | None = None,
     start_step: int = 0,
     length_buckets: tuple[int, ...] = LENGTH_BUCKETS,
-    drop_small_classes: bool = False,
+    drop_small_classes: bool | None = None,
 ) -> tf.data.Dataset:
     """Batches of tasks `(x, y)` for a `MetaLearner`.
 
@@ -95,11 +96,15 @@ def episode_dataset(
 
     Args:
         encoded: the numbers to draw from.
-        ways, shots, queries, tasks_per_batch, seed, drop_small_classes: see
-            `EpisodeSampler`.
-        steps: batches in all; None for no end.
+        ways, shots, queries, tasks_per_batch, seed: see `EpisodeSampler`.
+        steps: batches in all; None for no end, and then `fit` wants `steps_per_epoch`.
         start_step: number of the first batch, with which training resumes exactly.
         length_buckets: lengths to crop to.
+        drop_small_classes: leave out classes with too few rows, or refuse them; by
+            default they are left out and a warning says how many.
+
+    Raises:
+        SamplingError: if there are not enough classes, or rows in one of them.
     """
     sampler = EpisodeSampler(
         encoded.labels,
@@ -110,8 +115,17 @@ def episode_dataset(
         templates=encoded.templates,
         class_names=encoded.class_names,
         seed=seed,
-        drop_small_classes=drop_small_classes,
+        drop_small_classes=drop_small_classes is not False,
     )
+    if drop_small_classes is None and sampler.left_out:
+        warnings.warn(
+            f"{len(sampler.left_out)} of {len(encoded.class_names)} classes have too "
+            f"few rows for these tasks and are left out: "
+            f"{', '.join(map(repr, sampler.left_out[:5]))}"
+            f"{', …' if len(sampler.left_out) > 5 else ''}. Give "
+            "drop_small_classes=True to leave them out without this warning.",
+            stacklevel=2,
+        )
 
     def crop(array: np.ndarray, rows: np.ndarray, length: int | None) -> np.ndarray:
         return array[rows] if length is None else array[rows, :length]
@@ -154,8 +168,8 @@ def episode_dataset(
         targets,
     )
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    if steps is not None:
-        dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    size = tf.data.INFINITE_CARDINALITY if steps is None else steps
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(size))
     return prefetched(dataset)
 
 

@@ -42,7 +42,8 @@ class EpisodeSampler:
         templates: near-duplicate clusters, or None.
         class_names: names for messages, indexed by label.
         seed: fixes every draw.
-        drop_small_classes: leave out classes with too few rows instead of refusing.
+        drop_small_classes: leave out classes with too few rows, whose names `left_out`
+            then holds, instead of refusing.
 
     Raises:
         SamplingError: naming the class and its count, or the number of classes.
@@ -74,11 +75,13 @@ class EpisodeSampler:
         self.texts = getattr(labels, "texts", None)
         self.rows: list[np.ndarray] = []
         self.clusters: list[list[np.ndarray] | None] = []
+        self.left_out: list[Any] = []
         for label, rows, clusters in _by_class(labels, templates):
             if not _enough(rows, clusters, self.shots[1], self.queries):
-                if drop_small_classes:
-                    continue
                 name = class_names[label] if class_names else label
+                if drop_small_classes:
+                    self.left_out.append(name)
+                    continue
                 detail = f" in {len(clusters)} groups of like ones" if clusters else ""
                 raise SamplingError(
                     f"Class {name!r} has {len(rows)} rows{detail}, but {self.shots[1]} "

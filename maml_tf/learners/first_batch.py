@@ -60,7 +60,7 @@ def _of_dataset(data: tf.data.Dataset) -> tuple[Any, tf.data.Dataset]:
 
     whole = tf.data.Dataset.from_generator(again, output_signature=data.element_spec)
     size = data.cardinality()
-    if size >= 0:
+    if size != tf.data.UNKNOWN_CARDINALITY:
         whole = whole.apply(tf.data.experimental.assert_cardinality(size))
     return first, whole.with_options(data.options())
 

@@ -102,6 +102,8 @@ class KerasEntryPoints(keras.Model):
     def fit(self, *arguments: Any, **keywords: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`; class weights and sample weights both count."""
         given = _by_name(keras.Model.fit, self, arguments, keywords)
+        _check_end(given.get("x"), given, "fit", "steps_per_epoch")
+        _check_end(given.get("validation_data"), given, "fit", "validation_steps")
         given["x"] = self._look_at(given)
         self._weigh_classes(given.pop("class_weight", None))
         if given.get("validation_data") is not None:
@@ -126,6 +128,7 @@ class KerasEntryPoints(keras.Model):
     def evaluate(self, *arguments: Any, **keywords: Any) -> Any:
         """As `keras.Model.evaluate`; a broken model is told of in a warning."""
         given = _by_name(keras.Model.evaluate, self, arguments, keywords)
+        _check_end(given.get("x"), given, "evaluate", "steps")
         if not given.get("_use_cached_eval_dataset"):
             given["x"] = self._look_at(given)
         result = super().evaluate(**given)
@@ -145,6 +148,7 @@ class KerasEntryPoints(keras.Model):
     def predict(self, *arguments: Any, **keywords: Any) -> Any:
         """As `keras.Model.predict`."""
         given = _by_name(keras.Model.predict, self, arguments, keywords)
+        _check_end(given.get("x"), given, "predict", "steps")
         given["x"] = self._look_at(given, targets=False)
         return super().predict(**given)
 
@@ -273,6 +277,18 @@ def _by_name(
     given.pop("self")
     more = given.pop("kwargs", {})
     return {**given, **more}
+
+
+def _check_end(data: Any, given: dict[str, Any], method: str, steps: str) -> None:
+    """Raises ValueError where Keras would never return."""
+    endless = isinstance(data, tf.data.Dataset) and (
+        data.cardinality() == tf.data.INFINITE_CARDINALITY
+    )
+    if endless and given.get(steps) is None:
+        raise ValueError(
+            f"This dataset never ends, and so would {method}; give {method} {steps}=…, "
+            "or make the dataset with a number of steps."
+        )
 
 
 def _check_strategy(strategy: tf.distribute.Strategy) -> None:

@@ -1,5 +1,7 @@
 """Properties of every drawn task, and the stream of them."""
 
+import warnings
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -117,6 +119,33 @@ def test_a_stream_resumes_where_it_stopped():
     for (x, y), (again, labels) in zip(whole[3:], rest, strict=True):
         tf.nest.map_structure(np.testing.assert_array_equal, x, again)
         np.testing.assert_array_equal(y, labels)
+
+
+def uneven():
+    labels = np.array([0] * 6 + [1] * 6 + [2] * 2, "int32")
+    rows = np.arange(14, dtype="float32")[:, np.newaxis]
+    return EncodedCorpus(rows, labels, ("open", "shut", "odd"))
+
+
+def test_small_classes_are_left_out_and_counted():
+    shape = {"ways": 2, "shots": 2, "queries": 2, "steps": 3}
+    with pytest.warns(UserWarning, match="1 of 3 classes .* left out: 'odd'"):
+        dataset = episode_dataset(uneven(), **shape)
+    for x, _ in dataset:
+        assert x["support_inputs"].numpy().max() < 12
+    with pytest.raises(SamplingError, match="'odd' has 2 rows"):
+        episode_dataset(uneven(), **shape, drop_small_classes=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        episode_dataset(uneven(), **shape, drop_small_classes=True)
+
+
+def test_a_stream_without_steps_says_that_it_never_ends():
+    shape = {"ways": 2, "shots": 2, "queries": 2, "drop_small_classes": True}
+    endless = episode_dataset(uneven(), **shape)
+    assert endless.cardinality() == tf.data.INFINITE_CARDINALITY
+    assert len(list(endless.take(3))) == 3
+    assert len(episode_dataset(uneven(), **shape, steps=4)) == 4
 
 
 def test_every_text_is_tokenised_once():

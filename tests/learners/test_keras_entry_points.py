@@ -298,3 +298,23 @@ def test_other_strategies_are_refused():
         learner = PrototypicalNetwork(base)
         with pytest.raises(ValueError, match="MirroredStrategy, not under Central"):
             learner.compile()
+
+
+def test_a_dataset_that_never_ends_is_refused_without_a_number_of_steps():
+    x, y = make_episodes(tasks=4)
+    endless, learner = batched(x, y).repeat(), prototypical()
+    with pytest.raises(ValueError, match=r"never ends.* fit steps_per_epoch"):
+        learner.fit(endless, verbose=0)
+    with pytest.raises(ValueError, match="fit validation_steps"):
+        learner.fit(x, y, validation_data=endless, verbose=0)
+    for method in (learner.evaluate, learner.predict):
+        with pytest.raises(ValueError, match=f"{method.__name__} steps"):
+            method(endless, verbose=0)
+    history = learner.fit(
+        endless,
+        steps_per_epoch=2,
+        validation_data=endless,
+        validation_steps=2,
+        verbose=0,
+    ).history
+    np.testing.assert_allclose(history["loss"], history["val_loss"], rtol=1e-6)
