@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from maml_tf.base_learners.contracts import TextBaseLearner, TextEncoding
+from maml_tf.base_learners.contracts import OnEncoder, TextBaseLearner, TextEncoding
 from maml_tf.learners import MAML, MetaLearner
 
 PRECISIONS = ("float32", "bfloat16", "int8")
@@ -39,6 +39,10 @@ def in_precision(learner: MetaLearner, precision: str) -> MetaLearner:
     if precision == "bfloat16":
         config["base_learner"] = _with_policy(config["base_learner"], "bfloat16")
     copy = type(learner).from_config(config)
+    # Vocabularies are no part of a configuration, and need no copy.
+    read_by = _innermost(learner.base_learner)
+    if hasattr(read_by, "preprocessor"):
+        _innermost(copy.base_learner).preprocessor = read_by.preprocessor
     for mine, theirs in zip(copy.variables, learner.variables, strict=True):
         mine.assign(keras.ops.cast(theirs, mine.dtype))
     if precision == "int8":
@@ -53,6 +57,13 @@ def in_precision(learner: MetaLearner, precision: str) -> MetaLearner:
             ):
                 layer.quantize("int8")
     return copy
+
+
+def _innermost(base: Any) -> Any:
+    """The encoder below any heads and projections."""
+    while isinstance(base, OnEncoder):
+        base = base.encoder
+    return base
 
 
 def _with_policy(config: Any, policy: str) -> Any:
