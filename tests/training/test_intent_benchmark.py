@@ -6,9 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+import script_runs
 from intent_corpora import write_colours
 
 from maml_tf.base_learners.delta import Delta
@@ -17,8 +17,6 @@ from maml_tf.evaluation.seen import class_digests, digests
 from training.common.result_rows import RUN
 from training.research.intents.benchmark_rows import COLUMNS, means, tables
 from training.research.intents.intent_data import fold_names, refuse_seen_folds
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -44,16 +42,17 @@ def command(folder, out, *more):
 
 
 def run(arguments):
-    return subprocess.run(
-        arguments, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
-    )
+    return script_runs.run("intent_benchmark", *arguments[3:])
 
 
 def test_rows_table_chart_and_going_on_after_a_kill(dataset_dir, tmp_path):
     names = "projection,encoder_with_names"
     arguments = command(dataset_dir, tmp_path, f"--learners={names}", "--test_ways=3")
     process = subprocess.Popen(
-        arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        arguments,
+        cwd=script_runs.ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     results = tmp_path / "rows.json"
     for _ in range(1500):
