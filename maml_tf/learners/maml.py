@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from maml_tf.arguments import positive, whole
 from maml_tf.base_learners.contracts import TextBaseLearner
+from maml_tf.base_learners.errors import BaseLearnerError
 from maml_tf.base_learners.head import head_of
 from maml_tf.inner_loop import (
     ClipByGlobalNorm,
@@ -156,6 +157,7 @@ class MAML(MetaLearner):
     def prepare(self) -> None:
         super().prepare()
         self._fast_variables = self.choose_fast_variables()
+        self._frozen = [v for v in self.base_learner.variables if not v.trainable]
         if self._options["symmetric_head"]:
             self._check_head_is_fast()
         self._rule.build_for(self._fast_variables)
@@ -228,8 +230,14 @@ class MAML(MetaLearner):
                 training.
             every_step: give the weights after each step, `[tasks, steps, ...]`, in
                 one run of the loop; they are differentiable.
+
+        Raises:
+            EpisodeError: if the support set cannot be learned from.
+            BaseLearnerError: if a layer that was frozen when the learner was built is
+                trainable now.
         """
         check_support(support_inputs, support_targets, expected=self.expected())
+        self._check_nothing_thawed()
         loop = self.inner_loop
         support_inputs = tf.nest.map_structure(tf.convert_to_tensor, support_inputs)
         support_targets = tf.nest.map_structure(tf.convert_to_tensor, support_targets)
@@ -267,6 +275,23 @@ class MAML(MetaLearner):
             else t
             for v, t in zip(self._fast_variables, start, strict=True)
         ], False
+
+    def _check_nothing_thawed(self) -> None:
+        if not any(v.trainable for v in self._frozen):
+            return
+        wanted = {
+            id(v)
+            for v in select_fast_variables(
+                self.base_learner, self._options["fast_weights"]
+            )
+        }
+        thawed = [v.path for v in self._frozen if v.trainable and id(v) in wanted]
+        if thawed:
+            raise BaseLearnerError(
+                f"{thawed[0]} was frozen when this learner was built and is trainable "
+                "now, but the inner loop does not change it; make the learner anew "
+                "from the base learner, or freeze the layer again."
+            )
 
     def _check_head_is_fast(self) -> None:
         head = head_of(self.base_learner)

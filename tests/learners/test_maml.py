@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from conftest import make_episodes
 
+from maml_tf.base_learners.errors import BaseLearnerError
 from maml_tf.inner_loop import Adam
 from maml_tf.inner_loop.tasks import repeat_for_tasks
 from maml_tf.learners import MAML, PrototypicalNetwork, Reptile
@@ -186,6 +187,22 @@ def test_frozen_weights_are_neither_copied_nor_moved():
     learner.train_on_batch(*make_episodes())
     for old, new in zip(before, frozen.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_a_layer_that_thaws_later_is_refused_or_was_never_to_adapt():
+    frozen = keras.layers.Dense(3, trainable=False)
+    base = keras.Sequential([keras.Input((4,)), frozen, keras.layers.Dense(2)])
+    x, _ = make_episodes()
+    support = x["support_inputs"], x["support_targets"]
+    whole, head = MAML(base), MAML(base, fast_weights="head")
+    for learner in (whole, head):
+        learner.adapt(*support)
+    frozen.trainable = True
+    with pytest.raises(BaseLearnerError, match="kernel was frozen when this learner"):
+        whole.adapt(*support)
+    assert len(head.adapt(*support)) == 2 and len(MAML(base).adapt(*support)) == 4
+    frozen.trainable = False
+    assert len(whole.adapt(*support)) == 2
 
 
 def test_reptile_moves_exactly_towards_the_mean_of_the_adapted_weights(float64):
