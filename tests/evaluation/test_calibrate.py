@@ -26,15 +26,25 @@ def identity(**options):
     )
 
 
-@pytest.mark.parametrize("shots", [1, 2, 5])
-def test_the_rule_lets_its_share_pass_at_any_number_of_examples(shots):
+@pytest.fixture(scope="module")
+def fitted():
     data = corpus(6, rows=40)
-    fitted = calibrate_learner(
+    return calibrate_learner(
         identity(), data, **SHAPE, episodes=600, seed=1, recall=0.8
     )
+
+
+@pytest.mark.parametrize("shots", [1, 2, 5])
+def test_the_rule_lets_its_share_pass_at_any_number_of_examples(fitted, shots):
     network, passed = identity(), []
     for x, _ in episode_dataset(
-        data, ways=3, shots=shots, queries=5, tasks_per_batch=1, steps=200, seed=2
+        corpus(6, rows=40),
+        ways=3,
+        shots=shots,
+        queries=5,
+        tasks_per_batch=1,
+        steps=200,
+        seed=2,
     ):
         fast = network.adapt(x["support_inputs"], x["support_targets"])
         known, asked = (
