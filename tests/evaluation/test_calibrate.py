@@ -53,7 +53,6 @@ def test_the_rule_lets_its_share_pass_at_any_number_of_examples(fitted, shots):
         )
         features = support_features(known, x["support_targets"][0])
         passed.append(fitted.in_scope(asked, features).mean())
-    # One threshold for all lets 58 % pass at one example and 94 % at five.
     assert np.mean(passed) == pytest.approx(0.8, abs=0.05)
 
 
