@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from maml_tf.episodes.class_names import texts_of_names
 from maml_tf.serving import NEGATIVE, AdaptedState, Answers, Client, RequestError
 
 BATCH = 256  # texts asked at once
@@ -78,14 +77,9 @@ class Bot:
                 "label for each text."
             )
         named = _listed(named, "named")
-        try:
-            texts += texts_of_names(named)
-        except ValueError as error:
-            raise RequestError(str(error)) from error
-        labels += named
-        known = _by_name(labels)
+        known = _by_name([*labels, *named])
         known.pop(NEGATIVE, None)
-        state = self.client.adapt(texts, [str(label) for label in labels])
+        state = self.client.adapt(texts, [str(label) for label in labels], named=named)
         self._state, self._known = state, known
         self.classes_ = np.unique(np.array(list(known.values())))
         return self

@@ -2,9 +2,9 @@
 
 import json
 
-import keras
 import numpy as np
 import pytest
+from kills import KillAt, Killed
 from script_runs import run
 
 from maml_tf.base_learners import create_text_encoder
@@ -101,21 +101,6 @@ SETTINGS = PretrainSettings(
     name_share=0.3,
     averaging=0.5,
 )
-
-
-class Killed(BaseException):
-    """What no code between here and the process' end may catch."""
-
-
-class KillAt(keras.callbacks.Callback):
-    def __init__(self, step):
-        super().__init__()
-        self.left = step
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.left -= 1
-        if self.left == 0:
-            raise Killed
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from kills import KillAt, Killed
 
 from maml_tf import PrototypicalNetwork
 from maml_tf.episodes import EncodedCorpus, episode_dataset
@@ -59,21 +60,6 @@ def make_learner(rate=0.01):
 
 def batches(start):
     return episode_dataset(corpus(), **TASKS, seed=5, start_step=start)
-
-
-class Killed(BaseException):
-    """What no code between here and the process' end may catch."""
-
-
-class KillAt(keras.callbacks.Callback):
-    def __init__(self, step):
-        super().__init__()
-        self.left = step
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.left -= 1
-        if self.left == 0:
-            raise Killed
 
 
 def score(learner):
@@ -326,7 +312,7 @@ def test_without_validation_the_last_weights_stay(tmp_path):
 
 def test_a_real_kill(tmp_path, whole):
     code = (
-        "import os, signal, sys; sys.path[:0] = ['tests/training/common']\n"
+        "import os, signal, sys; sys.path[:0] = ['tests', 'tests/training/common']\n"
         "import test_loop, keras\n"
         "class Kill(test_loop.KillAt):\n"
         "    def on_train_batch_end(self, batch, logs=None):\n"
