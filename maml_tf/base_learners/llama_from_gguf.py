@@ -58,14 +58,19 @@ def llama_from_gguf(
     return backbone
 
 
-def _sizes(file: GGUFFile) -> dict[str, Any]:
-    """The arguments of `LlamaBackbone` that are in the file's settings."""
+def check_llama(file: GGUFFile) -> None:
+    """Raises a `BaseLearnerError` where the file is of another architecture."""
     architecture = file.required("general.architecture")
     if architecture != "llama":
         raise BaseLearnerError(
             f"The GGUF file {str(file.path)!r} holds a model of architecture "
             f"{architecture!r}; only 'llama' (Llama, SmolLM, TinyLlama) is read."
         )
+
+
+def _sizes(file: GGUFFile) -> dict[str, Any]:
+    """The arguments of `LlamaBackbone` that are in the file's settings."""
+    check_llama(file)
     width = file.required("llama.embedding_length")
     heads = file.required("llama.attention.head_count")
     head_width = file.setting("llama.attention.key_length", width // heads)
