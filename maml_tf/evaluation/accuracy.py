@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from maml_tf.base_learners.contracts import OnEncoder
 from maml_tf.episodes import EncodedCorpus, episode_dataset
+from maml_tf.evaluation.answering import answering
 from maml_tf.evaluation.features import embed_once
 from maml_tf.evaluation.finite import checked_predictions
 from maml_tf.learners import MetaLearner, PrototypicalNetwork
@@ -102,15 +103,7 @@ def episode_accuracies(
     learner.build_from_episode(next(iter(draw(encoded)))[0])
     learner, encoded = embed_once(learner, encoded, draw)
 
-    @tf.function(autograph=False, reduce_retracing=True)
-    def answer(x: dict[str, Any]) -> tf.Tensor:
-        if not adapt_options:
-            return learner(x, training=False)
-        support = x["support_inputs"], x["support_targets"]
-        return learner.predict_adapted(
-            learner.adapt(*support, **adapt_options), x["query_inputs"]
-        )
-
+    answer = answering(learner, adapt_options)
     bar = keras.utils.Progbar(episodes, unit_name="episode", verbose=int(progress))
     shares: list[np.ndarray] = []
     for x, y in draw(encoded):

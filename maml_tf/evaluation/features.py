@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from maml_tf.episodes import EncodedCorpus
+from maml_tf.evaluation.answering import over_features
 from maml_tf.evaluation.finite import checked_vectors
 from maml_tf.learners import MetaLearner
 from maml_tf.text_lengths import batches_of_like_length, crop_to_longest
@@ -28,7 +29,7 @@ def embed_once(
         encoded: the corpus; only what `draw` takes of it is embedded.
         draw: see `drawn_rows`.
     """
-    if (parts := learner.over_features()) is None:
+    if (parts := over_features(learner)) is None:
         return learner, encoded
     encoder, over_vectors = parts
     rows = drawn_rows(encoded, draw)

@@ -16,6 +16,7 @@ from maml_tf.learners.class_weights import ClassWeights
 from maml_tf.learners.dropped_tasks import StopWhenDiverged
 from maml_tf.learners.episode_checks import EpisodeError, Expected, check_values
 from maml_tf.learners.first_batch import first_batch
+from maml_tf.learners.metric_checks import check_metrics
 
 OLD_FORMATS = (".h5", ".hdf5")
 
@@ -231,6 +232,8 @@ class KerasEntryPoints(keras.Model):
         self._trace_anew_for_other_ranks(batch)
         if targets and y is None:
             raise EpisodeError("Query targets, y, are missing; give them beside x.")
+        if targets:
+            self._make_variables(y)
         if self._distribute_strategy is not None:
             with self._distribute_strategy.scope():
                 self._symbolic_build(
@@ -238,6 +241,29 @@ class KerasEntryPoints(keras.Model):
                         lambda t: None if t is None else tf.convert_to_tensor(t), batch
                     )
                 )
+
+    def _make_variables(self, y: Any) -> None:
+        """Checks metrics, and makes what Keras would make while it traces a step.
+
+        A step that makes variables is traced a second time.
+        """
+        metrics = self._compile_metrics
+        outputs = self.expected().query.outputs
+        if (
+            metrics is None
+            or outputs is None
+            or None in outputs
+            or tf.nest.is_nested(y)
+        ):
+            return
+        given = metrics._user_metrics, metrics._user_weighted_metrics
+        check_metrics(given, y, outputs[-1] if outputs else None)
+        with self.distribute_strategy.scope():
+            if not metrics.built:
+                example = np.asarray(y).reshape(-1, *np.shape(y)[2:])[:1]
+                metrics.build(example, np.zeros((1, *outputs), "float32"))
+            if not self.optimizer.built:
+                self.optimizer.build(self.trainable_variables)
 
     def _trace_anew_for_other_ranks(self, batch: tuple[Any, Any, Any]) -> None:
         # Traced for several, a tensor's rank would be unknown.

@@ -23,6 +23,9 @@ class ModelServer:
         grpc_port: 0 takes a free one, None leaves gRPC out.
         threads: requests that are worked on at once over each of the two.
         poll_seconds: how often new versions are looked for.
+        idle_seconds: a REST connection on which nothing has come or gone for so long
+            is closed, be it between requests or within one that never ends; looked
+            for every 10 seconds, or as often as that where it is less.
 
     Raises:
         FileNotFoundError: if no version there can be served.
@@ -39,6 +42,7 @@ class ModelServer:
         grpc_port: int | None = 8500,
         threads: int = 4,
         poll_seconds: float = 2.0,
+        idle_seconds: int = 30,
     ) -> None:
         try:
             import waitress
@@ -67,6 +71,8 @@ class ModelServer:
             port=rest_port,
             threads=threads,
             max_request_body_size=LARGEST_REQUEST,
+            channel_timeout=idle_seconds,
+            cleanup_interval=min(idle_seconds, 10),
         )
         answer_all(self._rest)
         self.rest_port: int = _port_of(self._rest)

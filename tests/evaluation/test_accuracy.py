@@ -166,3 +166,33 @@ def test_only_the_rows_that_episodes_draw_are_encoded():
             np.testing.assert_allclose(mine[0][name], theirs[0][name], atol=1e-5)
     others = np.setdiff1d(np.arange(len(data.labels)), rows)
     assert not part.inputs[others].any()
+
+
+@pytest.mark.parametrize("kind", [PrototypicalNetwork, MAML])
+def test_judging_again_traces_nothing_anew(kind):
+    """Its weights are read anew, and a layer that is frozen is not in the old graph."""
+    rows = np.repeat(np.eye(3, dtype="float32"), 6, axis=0)
+    data = EncodedCorpus(rows, np.repeat(np.arange(3), 6).astype("int32"), tuple("abc"))
+    traces = []
+
+    class Counted(kind):
+        def adapt(self, *arguments, **options):
+            traces.append(1)
+            return super().adapt(*arguments, **options)
+
+    learner = Counted(keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)]))
+    first = episode_accuracies(learner, data, **TASKS, episodes=4)
+    once = len(traces)
+    for _ in range(3):
+        again = episode_accuracies(learner, data, **TASKS, episodes=4)
+    assert once >= 1
+    assert len(traces) == once
+    np.testing.assert_array_equal(first, again)
+    learner.base_learner.set_weights([np.full((3, 3), 0.0), np.zeros(3)])
+    if kind is PrototypicalNetwork:  # all texts are alike
+        changed = episode_accuracies(learner, data, **TASKS, episodes=4)
+        np.testing.assert_allclose(changed, 1 / 3)
+        assert len(traces) == once
+    learner.base_learner.layers[-1].trainable = False
+    episode_accuracies(learner, data, **TASKS, episodes=4)
+    assert len(traces) > once

@@ -187,7 +187,7 @@ def measure(name: str) -> Row:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
-                _, gradients[way] = _gradients(name, way)
+                _, gradients[way] = gradients_of(name, way)
             except Exception as error:
                 failed[way] = type(error).__name__
         said[way] = any(issubclass(w.category, TasksOneByOne) for w in caught)
@@ -257,7 +257,7 @@ def _make(name: str) -> keras.layers.Layer:
     return layer(0.4) if name.startswith("SpatialDropout") else layer()
 
 
-def _gradients(name: str, way: str) -> tuple[float, list[np.ndarray]]:
+def gradients_of(name: str, way: str) -> tuple[float, list[np.ndarray]]:
     learner, episode = _learner(name, way)
 
     @tf.function(autograph=False, jit_compile=way == "compiled")

@@ -9,7 +9,13 @@ import pytest
 import tensorflow as tf
 from conftest import make_episodes
 
-from maml_tf.learners import MAML, MAMLPlusPlus, PrototypicalNetwork, Reptile
+from maml_tf.learners import (
+    MAML,
+    EpisodeError,
+    MAMLPlusPlus,
+    PrototypicalNetwork,
+    Reptile,
+)
 
 LOGITS = {"from_logits": True}
 
@@ -140,6 +146,37 @@ def test_metrics_that_want_a_flat_batch():
     metric = keras.metrics.F1Score()
     metric.update_state(one_hot.reshape(-1, 2), flat)
     np.testing.assert_allclose(logs.history["f1_score"][0], metric.result())
+
+
+@pytest.mark.parametrize(
+    "metric", [keras.metrics.F1Score(), "precision", "categorical_accuracy"]
+)
+def test_metrics_of_one_hot_rows_beside_class_numbers(metric):
+    learner = MAML(network(2), inner_steps=1)
+    loss = keras.losses.SparseCategoricalCrossentropy(**LOGITS)
+    learner.compile(loss=loss, metrics=[[metric]])
+    with pytest.raises(EpisodeError, match=r"one-hot .*to_categorical\(y, 2\)"):
+        learner.fit(*make_episodes(), verbose=0)
+
+
+@pytest.mark.parametrize("metrics", [None, ["accuracy"]])
+def test_the_first_step_is_traced_once(metrics):
+    traces = []
+
+    class Counted(MAML):
+        def compute_meta_gradients(self, *arguments):
+            traces.append(1)
+            return super().compute_meta_gradients(*arguments)
+
+    layers = [keras.Input((4,)), keras.layers.Dense(5), keras.layers.Dense(2)]
+    learner = Counted(keras.Sequential(layers), inner_steps=1)
+    if metrics:
+        loss = keras.losses.SparseCategoricalCrossentropy(**LOGITS)
+        learner.compile("adam", loss, metrics=metrics)
+    learner.fit(*make_episodes(), verbose=0)
+    assert len(traces) == 1
+    learner.fit(*make_episodes(), verbose=0)
+    assert len(traces) == 1
 
 
 def test_dropped_tasks_are_in_no_log():

@@ -3,6 +3,7 @@
 import base64
 import json
 import socket
+import time
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from tensorflow.core.framework import tensor_pb2, types_pb2  # noqa: E402
 from tensorflow_serving.apis import predict_pb2  # noqa: E402
+
+from maml_tf.serving.model_server import ModelServer  # noqa: E402
 
 SECONDS = 20  # for one answer, so that nothing here can hang
 PREDICT = "/v1/models/bot:predict"
@@ -344,3 +347,22 @@ def test_any_message_gets_an_answer(call, made, signature, garbage):
     request = predict(made, signature=signature).SerializeToString()
     assert call(request)[0] in ("OK", "INVALID_ARGUMENT")
     assert call(garbage)[0] in ("INVALID_ARGUMENT", "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"\x16\x03\x01garbage", b"POST /v1 HTTP/1.1\r\n"]
+)
+def test_a_silent_connection_is_closed_in_time(impatient, begun):
+    address = ("127.0.0.1", impatient.rest_port)
+    with socket.create_connection(address, timeout=SECONDS) as connection:
+        connection.sendall(begun)
+        start = time.monotonic()
+        assert connection.recv(65536) == b""
+        assert 0.5 < time.monotonic() - start < 5
+
+
+@pytest.fixture(scope="module")
+def impatient(server):
+    folder = server.versions.folder
+    with ModelServer(folder, rest_port=0, grpc_port=None, idle_seconds=1) as running:
+        yield running
