@@ -249,19 +249,16 @@ class KerasEntryPoints(keras.Model):
         """
         metrics = self._compile_metrics
         outputs = self.expected().query.outputs
-        if (
-            metrics is None
-            or outputs is None
-            or None in outputs
-            or tf.nest.is_nested(y)
-        ):
+        sizes = [size for size in outputs or () if size is not None]
+        unknown = outputs is None or len(sizes) < len(outputs)
+        if metrics is None or unknown or tf.nest.is_nested(y):
             return
         given = metrics._user_metrics, metrics._user_weighted_metrics
-        check_metrics(given, y, outputs[-1] if outputs else None)
+        check_metrics(given, y, sizes[-1] if sizes else None)
         with self.distribute_strategy.scope():
             if not metrics.built:
                 example = np.asarray(y).reshape(-1, *np.shape(y)[2:])[:1]
-                metrics.build(example, np.zeros((1, *outputs), "float32"))
+                metrics.build(example, np.zeros([1, *sizes], "float32"))
             if not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
 
