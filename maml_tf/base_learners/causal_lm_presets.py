@@ -14,6 +14,7 @@ import keras
 import keras_nlp
 
 from maml_tf.base_learners.byte_level_tokenizer import ByteLevelTokenizer
+from maml_tf.base_learners.causal_lm_class import causal_lm_class
 from maml_tf.base_learners.chat_template import (
     CHATML_END,
     CHATML_START,
@@ -168,26 +169,13 @@ def _from_keras_nlp(preset: str, dropout: float, dtype: str | None) -> LoadedCau
             f"{textwrap.shorten(first_line(error), 200).rstrip('.')}); "
             f"{CAUSAL_LM_FORMS}."
         ) from error
-    if not _generates(backbone):
+    if causal_lm_class(backbone) is None:
         raise BaseLearnerError(
             f"The preset {preset!r} is a {type(backbone).__name__}, no causal language "
             f"model; {CAUSAL_LM_FORMS}."
         )
     _read_no_control_tokens(tokenizer)
     return LoadedCausalLM(backbone, tokenizer, _template_of(preset, tokenizer))
-
-
-def _generates(backbone: keras.Model) -> bool:
-    """Whether Keras-NLP has a causal language model on this backbone."""
-    kinds: list[Any] = [
-        kind
-        for kind in vars(keras_nlp.models).values()
-        if isinstance(kind, type) and issubclass(kind, keras_nlp.models.CausalLM)
-    ]
-    return any(
-        kind.backbone_cls is not None and isinstance(backbone, kind.backbone_cls)
-        for kind in kinds
-    )
 
 
 def _read_no_control_tokens(tokenizer: Any) -> None:

@@ -4,10 +4,13 @@ import dataclasses
 import re
 from typing import Any
 
+import keras
+
 CHATML_START, CHATML_END = "<|im_start|>", "<|im_end|>"
 _SYSTEM_TURN = re.compile(r"<\|im_start\|>system(?:\n|\\n)(.+?)<\|im_end\|>", re.DOTALL)
 
 
+@keras.saving.register_keras_serializable(package="maml_tf")
 @dataclasses.dataclass(frozen=True)
 class ChatTemplate:
     """Token ids around turns; a conversation is `start` and then its turns.
@@ -20,6 +23,7 @@ class ChatTemplate:
         before_assistant: Before a turn of the assistant; what a reply is generated
             after.
         after_turn: After every turn.
+        control: Further control tokens; a reply in which one comes ends there.
         end_of_turn: The id with which the model ends its reply, the first of
             `after_turn`.
 
@@ -33,6 +37,16 @@ class ChatTemplate:
     before_user: tuple[int, ...]
     before_assistant: tuple[int, ...]
     after_turn: tuple[int, ...]
+    control: tuple[int, ...] = ()
+
+    def get_config(self) -> dict[str, tuple[int, ...]]:
+        """Returns the arguments of the constructor."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "ChatTemplate":
+        """Makes one from what `get_config` gave, lists for tuples."""
+        return cls(**{name: tuple(ids) for name, ids in config.items()})
 
     @property
     def end_of_turn(self) -> int:
@@ -67,6 +81,7 @@ def chatml_template(
         before_user=(start_id, *ids("user\n")),
         before_assistant=(start_id, *ids("assistant\n")),
         after_turn=after_turn,
+        control=(start_id,),
     )
 
 
