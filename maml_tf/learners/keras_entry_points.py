@@ -19,6 +19,7 @@ from maml_tf.learners.first_batch import first_batch
 from maml_tf.learners.metric_checks import check_metrics
 
 OLD_FORMATS = (".h5", ".hdf5")
+FIRST_STEP = "Tracing the first training step; with a text encoder it takes a while …"
 
 
 class KerasEntryPoints(keras.Model):
@@ -114,6 +115,8 @@ class KerasEntryPoints(keras.Model):
         if not _is_arrays(given["x"]):
             # Such data have an order of their own; Keras warns about its own default.
             given.setdefault("shuffle", False)
+        if self.train_function is None and given.get("verbose", "auto") not in (0, "0"):
+            print(FIRST_STEP, flush=True)
         callbacks = given.pop("callbacks", None)
         if isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks.append(StopWhenDiverged())

@@ -179,6 +179,16 @@ def test_the_first_step_is_traced_once(metrics):
     assert len(traces) == 1
 
 
+def test_before_the_first_step_the_screen_says_what_is_happening(capsys):
+    learner, episodes = prototypical(), make_episodes()
+    learner.fit(*episodes)
+    said = capsys.readouterr().out
+    assert said.startswith("Tracing the first training step")
+    learner.fit(*episodes)
+    prototypical().fit(*episodes, verbose=0)
+    assert "Tracing" not in capsys.readouterr().out
+
+
 def test_dropped_tasks_are_in_no_log():
     x, y = make_episodes(tasks=4)
     spoilt = {key: value.copy() for key, value in x.items()}
