@@ -1,0 +1,1 @@
+"""Bots that keep learning: intents, corrections and mistakes that come one by one."""
