@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maml_tf.evaluation.accuracy import Accuracy
+from maml_tf.evaluation.label_places import places_apart
 from maml_tf.evaluation.pictures import new_figure, save_picture
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ GOOD, POOR, QUIET = "#2a7f62", "#c8553d", "#8a8f98"
 # Colours that differ for colour-blind readers, too (Okabe and Ito).
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 MARKS = "osD^vPX"
+# Of a written number, as a share of the map.
+NUMBER_SIZE = 0.04
 
 
 def plot_accuracy_by_examples(
@@ -99,10 +102,13 @@ def plot_map(
             x, y, s=70, marker=MARKS[place], color=COLOURS[place], alpha=0.9, label=name
         )
     places = np.zeros((0, 2)) if asked is None else view(asked)
-    for number, ((x, y), question) in enumerate(
-        zip(places, questions, strict=True), start=1
+    reach = np.ptp(np.concatenate([points, places]), axis=0) + 1e-9
+    written = places_apart(places / reach, NUMBER_SIZE) * reach
+    for number, (at, (x, y), question) in enumerate(
+        zip(places, written, questions, strict=True), start=1
     ):
         # Numbers, for sentences written into the map would hide each other.
+        axes.plot([at[0], x], [at[1], y], color="#222", linewidth=0.6)
         axes.scatter(x, y, s=80, marker=f"${number}$", color="#222", label=question)
     axes.set(xticks=[], yticks=[], title=title)
     axes.legend(
