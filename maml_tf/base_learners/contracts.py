@@ -121,11 +121,15 @@ class TextBaseLearner(OnEncoder, Protocol):
 
 @runtime_checkable
 class GenerativeBaseLearner(BaseLearner, Protocol):
-    """A causal language model: token ids in, next tokens out.
+    """A causal language model: `score(backbone(inputs), token_ids)` is its call.
+
+    Its layers before the first fast weight can then run once a task.
 
     Attributes:
-        preprocessor: from prompts, and replies in training, to token ids and masks
-            `[batch, length]`.
+        backbone: the model from `token_ids` and `padding_mask` `[batch, length]` to
+            hidden states `[batch, length, width]`, a functional one.
+        tokenizer: from strings to token numbers and back.
+        output_words: the layers whose variables `score` reads.
 
     Example:
 
@@ -133,13 +137,15 @@ class GenerativeBaseLearner(BaseLearner, Protocol):
     False
     """
 
-    preprocessor: Any
+    backbone: Any
+    tokenizer: Any
+    output_words: Sequence[keras.layers.Layer]
 
-    def logits(self, inputs: Any, training: bool = False) -> Any:
+    def score(self, hidden: Any, token_ids: Any) -> Any:
+        """The log-likelihood of each token after those before it `[batch, length]`."""
+
+    def logits(self, inputs: Any) -> Any:
         """Scores of the next token `[batch, length, vocabulary]`."""
-
-    def generate(self, inputs: Any, max_length: int | None = None) -> Any:
-        """Continuations of a batch of prompts."""
 
 
 def check_base_learner(given: Any) -> None:

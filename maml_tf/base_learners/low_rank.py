@@ -139,7 +139,11 @@ _LOW_RANK_CLASSES = {
 
 
 def add_low_rank_factors(
-    backbone: keras.Model, rank: int, *, seed: int | None = None
+    backbone: keras.Model,
+    rank: int,
+    *,
+    last_blocks: int | None = None,
+    seed: int | None = None,
 ) -> list[keras.Variable]:
     """Puts LoRA on the dense layers of a backbone's blocks and freezes the rest.
 
@@ -151,6 +155,8 @@ def add_low_rank_factors(
     Args:
         backbone: A built Keras-NLP backbone, changed in place.
         rank: The rank of the factors, at least 1.
+        last_blocks: How many blocks get factors, the last ones; None for all. What
+            lies before them runs once a task.
         seed: Makes the first factors reproducible.
 
     Returns:
@@ -167,10 +173,17 @@ def add_low_rank_factors(
     'transformer_layer_0/feedforward_intermediate_dense/lora_kernel_a'
     """
     outermost = {id(layer) for layer in backbone.layers}
+    inside = backbone._flatten_layers(include_self=False)
+    if last_blocks is not None:
+        inside = [
+            layer
+            for block in backbone.transformer_layers[-last_blocks:]
+            for layer in block._flatten_layers(include_self=False)
+        ]
     dense_layers = sorted(
         (
             layer
-            for layer in backbone._flatten_layers(include_self=False)
+            for layer in inside
             if type(layer) in _LOW_RANK_CLASSES and id(layer) not in outermost
         ),
         key=lambda layer: layer.kernel.path,

@@ -11,7 +11,11 @@ from typing import Any, NamedTuple
 
 import keras
 
-from maml_tf.base_learners.contracts import TextBaseLearner, TextEncoding
+from maml_tf.base_learners.contracts import (
+    GenerativeBaseLearner,
+    TextBaseLearner,
+    TextEncoding,
+)
 from maml_tf.inner_loop.exact_moments import exact_moments
 
 Part = Callable[[Any, bool], Any]
@@ -70,7 +74,7 @@ def split_model(model: keras.Model, fast_variables: list[keras.Variable]) -> Spl
                 ),
                 rest_variables=inner.rest_variables + model.head.variables,
             )
-    for split in (_split_encoder, _split_graph):
+    for split in (_split_encoder, _split_language_model, _split_graph):
         found = split(model, fast)
         if found is not None:
             return found
@@ -118,6 +122,32 @@ def _split_encoder(encoder: Any, fast: set[int]) -> Split | None:
         return encoder.pool(outputs, features["padding_mask"])
 
     return inner._replace(shared=shared, rest=rest)
+
+
+def _split_language_model(model: Any, fast: set[int]) -> Split | None:
+    """A causal language model: the tokens are scored after its backbone, a graph."""
+    if not isinstance(model, GenerativeBaseLearner):
+        return None
+    backbone = model.backbone
+    inner = _split_graph(backbone, fast)
+    if inner is None:
+        return None
+
+    def shared(inputs: Any, training: bool) -> Any:
+        features = inner.shared(
+            {name: inputs[name] for name in backbone.input}, training
+        )
+        return {"backbone": features, "token_ids": inputs["token_ids"]}
+
+    def rest(features: Any, training: bool) -> Any:
+        hidden = inner.rest(features["backbone"], training)
+        return model.score(hidden, features["token_ids"])
+
+    words = [v for layer in model.output_words for v in layer.variables]
+    known = {id(v): v for v in [*inner.rest_variables, *words]}
+    return inner._replace(
+        shared=shared, rest=rest, rest_variables=list(known.values())
+    )
 
 
 def _passes_masks(graph: Any) -> bool:

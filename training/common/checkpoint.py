@@ -113,15 +113,21 @@ class Checkpoint:
 
     def keep_best(self) -> None:
         """Takes the learner's weights of now for the best ones."""
-        self.best = [_array(v) for v in self.learner.variables]
+        self.best = [_array(v) for v in self._changing()]
 
     def take_best(self) -> None:
         """Puts the best weights into the learner."""
         if self.best is not None:
-            _assign(self.learner.variables, self.best)
+            _assign(self._changing(), self.best)
 
     def _state(self) -> list[keras.Variable]:
-        return [*self.learner.variables, *self.learner.optimizer.variables]
+        return [*self._changing(), *self.learner.optimizer.variables]
+
+    def _changing(self) -> list[keras.Variable]:
+        """The learner's variables, but for a preset's that stay as they are."""
+        frozen = getattr(self.learner.base_learner, "frozen_weights", ())
+        fixed = {id(v) for v in frozen}
+        return [v for v in self.learner.variables if id(v) not in fixed]
 
     def _read(self, path: Path) -> Progress:
         try:
