@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING
 from maml_tf.lazy_imports import lazy_attributes
 
 if TYPE_CHECKING:
-    from maml_tf.base_learners import create_model, create_text_encoder
+    from maml_tf.base_learners import (
+        create_causal_lm,
+        create_model,
+        create_text_encoder,
+    )
     from maml_tf.bot import Bot
     from maml_tf.learners import (
         MAML,
@@ -33,12 +37,14 @@ __all__ = [
     "PrototypicalNetwork",
     "Reptile",
     "TaskSimilarityMAML",
+    "create_causal_lm",
     "create_model",
     "create_text_encoder",
 ]
 
 _HOMES = {
     "Bot": "maml_tf.bot",
+    "create_causal_lm": "maml_tf.base_learners",
     "create_model": "maml_tf.base_learners",
     "create_text_encoder": "maml_tf.base_learners",
 }

@@ -5,10 +5,12 @@ can be differentiated twice, in eager mode, in a graph and under XLA.
 """
 
 from maml_tf.base_learners.batch_statistics import BatchStatisticsNormalization
+from maml_tf.base_learners.causal_lm import CausalLanguageModel, create_causal_lm
 from maml_tf.base_learners.conv_net import create_conv_net
 from maml_tf.base_learners.errors import BaseLearnerError
 from maml_tf.base_learners.head import head_of
 from maml_tf.base_learners.multilayer_perceptron import create_multilayer_perceptron
+from maml_tf.base_learners.next_token import NextTokenLoss
 from maml_tf.base_learners.patch_convolution import PatchConvolution, ReshapeMaxPooling
 from maml_tf.base_learners.position_embedding import (
     make_position_embeddings_differentiable,
@@ -27,6 +29,8 @@ from maml_tf.base_learners.whitening import WithinClassWhitening
 __all__ = [
     "BaseLearnerError",
     "BatchStatisticsNormalization",
+    "CausalLanguageModel",
+    "NextTokenLoss",
     "PatchConvolution",
     "ProjectedEncoder",
     "ReshapeMaxPooling",
@@ -36,6 +40,7 @@ __all__ = [
     "UpperEncoder",
     "WithinClassWhitening",
     "character_vocabulary",
+    "create_causal_lm",
     "create_conv_net",
     "create_model",
     "create_multilayer_perceptron",

@@ -1,11 +1,11 @@
-"""A small causal language model over bytes, from scratch: for any language, and tests."""
+"""A small causal language model over bytes, from scratch: for any language."""
 
 import keras
 import keras_nlp
 
 from maml_tf.base_learners.causal_lm import CausalLanguageModel
-from maml_tf.base_learners.errors import BaseLearnerError
 from maml_tf.base_learners.chat_template import ChatTemplate
+from maml_tf.base_learners.errors import BaseLearnerError
 
 _BYTES = 256
 

@@ -109,17 +109,15 @@ def encode_dialogues(
     # All at once: a tokenizer in a graph takes as long for one text as for hundreds.
     every = iter(tokenize([turn.text for turns in turns_of for turn in turns]))
     for dialogue, turns in zip(corpus.dialogues, turns_of, strict=True):
-        pieces = [
-            (
-                turn.own,
-                np.array(
-                    chat_template.before_assistant if turn.own else chat_template.before_user,
-                    "int32",
-                ),
-                np.array([*ids, *chat_template.after_turn], "int32"),
+        pieces = []
+        for turn, said in zip(turns, islice(every, len(turns)), strict=True):
+            before = (
+                chat_template.before_assistant
+                if turn.own
+                else chat_template.before_user
             )
-            for turn, ids in zip(turns, islice(every, len(turns)), strict=True)
-        ]
+            ended = [*said, *chat_template.after_turn]
+            pieces.append((turn.own, np.array(before), np.array(ended)))
         ids, weights, whole = _joined(chat_template.start, pieces, max_length)
         if not weights.any():
             raise CorpusError(
@@ -161,6 +159,8 @@ def _joined(
     whole = kept == 1 + 2 * len(pieces) or (
         not pieces[-1][0] and kept == 2 * len(pieces) - 1
     )
-    return np.concatenate(ids[:kept]), np.concatenate(weights[:kept]), whole
-
-
+    return (
+        np.concatenate(ids[:kept]).astype("int32"),
+        np.concatenate(weights[:kept]),
+        whole,
+    )

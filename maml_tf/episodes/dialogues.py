@@ -101,14 +101,11 @@ class DialogueCorpus:
             numbers = {name: int(name) for name in names}
         else:
             numbers = {name: place for place, name in enumerate(names)}
-        kept = tuple(
-            d for d in self.dialogues if _split_of(numbers[d.group]) == which
-        )
+        kept = tuple(d for d in self.dialogues if _split_of(numbers[d.group]) == which)
         if not kept:
             raise CorpusError(
                 f"{self.name} has {len(names)} people and none of them in the split "
-                f"{which!r}, to which belong the numbers that end in "
-                f"{'0 to 6' if which == 'train' else '7' if which == 'validation' else '8 and 9'}; "
+                f"{which!r} (numbers that end in 0 to 6 are train, 7 validation); "
                 "take --split=all, or give more people."
             )
         return DialogueCorpus(kept, f"{self.name} ({which})", self.skipped)

@@ -83,6 +83,4 @@ def persona_episodes(
     )
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
     size = tf.data.INFINITE_CARDINALITY if steps is None else steps
-    return prefetched(
-        dataset.apply(tf.data.experimental.assert_cardinality(size))
-    )
+    return prefetched(dataset.apply(tf.data.experimental.assert_cardinality(size)))

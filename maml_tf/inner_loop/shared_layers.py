@@ -145,9 +145,7 @@ def _split_language_model(model: Any, fast: set[int]) -> Split | None:
 
     words = [v for layer in model.output_words for v in layer.variables]
     known = {id(v): v for v in [*inner.rest_variables, *words]}
-    return inner._replace(
-        shared=shared, rest=rest, rest_variables=list(known.values())
-    )
+    return inner._replace(shared=shared, rest=rest, rest_variables=list(known.values()))
 
 
 def _passes_masks(graph: Any) -> bool:

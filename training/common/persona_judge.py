@@ -1,0 +1,179 @@
+"""The methods that a persona evaluation compares, each a loss for each person."""
+
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maml_tf.episodes.dialogue_tokens import encode_dialogues
+from maml_tf.episodes.dialogues import DialogueCorpus
+from maml_tf.evaluation.perplexity import (
+    PersonaScorer,
+    PersonaTask,
+    mean_and_half_interval,
+    perplexity_of,
+    persona_tasks,
+)
+from maml_tf.inner_loop.update_rules import Adam
+
+from .persona_flags import PersonaSettings, make_persona_learner
+from .persona_weights import load_trained
+
+# name, number of dialogues -> a loss a person.
+Losses = dict[str, dict[int, list[float]]]
+
+
+class Judge:
+    """Runs every method on the same people and the same dialogues.
+
+    Args:
+        settings: of the run that is judged.
+        supports: numbers of dialogues to learn from.
+        steps: numbers of inner steps.
+        queries: dialogues to foretell.
+        people: the most people that are judged, or None.
+    """
+
+    def __init__(
+        self,
+        settings: PersonaSettings,
+        supports: list[int],
+        steps: list[int],
+        queries: int,
+        people: int | None,
+    ) -> None:
+        self.settings, self.supports, self.steps = settings, supports, steps
+        self.queries, self.people = queries, people
+        self.losses: Losses = {}
+        self.seconds: dict[str, float] = {}
+
+    def table(
+        self,
+        judged: DialogueCorpus,
+        validation: DialogueCorpus,
+        rates: list[float],
+        folder: Path,
+        joint: PersonaSettings | None,
+    ) -> dict[str, Any]:
+        """Losses, perplexities and differences to the meta-trained model."""
+        plain = replace(self.settings, learner="maml")
+        most = max(self.steps)
+        tuner = make_persona_learner(plain, update_rule=Adam(rates[0]))
+        tasks = self._tasks(tuner, judged)
+        held = self._tasks(tuner, validation)
+        self._add("pretrained", tuner, tasks, judged, steps=[0], context=False)
+        self._add("pretrained, in context", tuner, tasks, judged, [0], context=True)
+        best = self._best_rate(plain, held, validation, rates, most)
+        tuner = make_persona_learner(plain, update_rule=Adam(best))
+        self._add("fine-tuned a person", tuner, tasks, judged, self.steps)
+        if joint is not None:
+            from absl import flags
+
+            tuned = make_persona_learner(
+                replace(joint, learner="maml"), update_rule=Adam(best)
+            )
+            load_trained(Path(flags.FLAGS.joint_dir), tuned)
+            self._add("tuned on all", tuned, tasks, judged, [0])
+            self._add("tuned on all, in context", tuned, tasks, judged, [0], True)
+            self._add("tuned on all, then a person", tuned, tasks, judged, self.steps)
+        ours = make_persona_learner(self.settings)
+        load_trained(folder, ours)
+        self._add("meta-trained", ours, tasks, judged, [0, *self.steps])
+        steps = [self.settings.inner_steps or self.steps[0]]
+        self._add("meta-trained, in context", ours, tasks, judged, steps, True)
+        return self._result(best)
+
+    def _tasks(self, learner: Any, corpus: DialogueCorpus) -> list[PersonaTask]:
+        encoded = self._encode(learner, corpus)
+        found = persona_tasks(
+            encoded, most_support=max(self.supports), query=self.queries
+        )
+        return found[: self.people]
+
+    def _encode(self, learner: Any, corpus: DialogueCorpus) -> Any:
+        base = learner.base_learner
+        return encode_dialogues(
+            corpus,
+            base.tokenize,
+            base.chat_template,
+            max_length=self.settings.max_length,
+            show_persona=self.settings.show_persona,
+        )
+
+    def _scorer(
+        self, learner: Any, steps: int, corpus: DialogueCorpus
+    ) -> PersonaScorer:
+        return PersonaScorer(learner, self._encode(learner, corpus), steps)
+
+    def _add(
+        self,
+        name: str,
+        learner: Any,
+        tasks: list[PersonaTask],
+        corpus: DialogueCorpus,
+        steps: Iterable[int],
+        context: bool = False,
+    ) -> None:
+        steps = list(steps)
+        began = time.monotonic()
+        scorer = self._scorer(learner, max(steps), corpus)
+        # Without steps and context the number of dialogues makes no difference.
+        same = steps == [0] and not context
+        for support in self.supports[:1] if same else self.supports:
+            for task in tasks:
+                every = scorer.adapted(task.support[:support])
+                for step in steps:
+                    loss = scorer.loss(every[step], task, support if context else 0)
+                    label = name if len(steps) == 1 else f"{name}, {step} steps"
+                    for k in self.supports if same else [support]:
+                        self.losses.setdefault(label, {}).setdefault(k, []).append(loss)
+        self.seconds[name] = round(time.monotonic() - began, 1)
+        print(f"{name}: {self.seconds[name]:.0f} s", flush=True)
+
+    def _best_rate(
+        self,
+        settings: PersonaSettings,
+        tasks: list[PersonaTask],
+        corpus: DialogueCorpus,
+        rates: list[float],
+        most: int,
+    ) -> float:
+        """The rate of fine-tuning that does best on validation people."""
+        if len(rates) == 1:
+            return rates[0]
+        support = self.supports[len(self.supports) // 2]
+        found = {}
+        for rate in rates:
+            learner = make_persona_learner(settings, update_rule=Adam(rate))
+            scorer = self._scorer(learner, most, corpus)
+            losses = [
+                scorer.loss(scorer.adapted(task.support[:support])[most], task)
+                for task in tasks
+            ]
+            found[rate] = float(np.mean(losses))
+            print(f"fine-tuning at {rate:g}: {math.exp(found[rate]):.1f} (validation)")
+        return min(found, key=lambda rate: found[rate])
+
+    def _result(self, rate: float) -> dict[str, Any]:
+        ours = f"meta-trained, {self.settings.inner_steps} steps"
+        reference = self.losses.get(ours) or self.losses["meta-trained, in context"]
+        differences: dict[str, dict[int, str]] = {}
+        for name, by_support in self.losses.items():
+            for k, losses in by_support.items():
+                gap = np.array(losses) - np.array(reference[k])
+                mean, half = mean_and_half_interval(gap)
+                differences.setdefault(name, {})[k] = f"{mean:+.3f} ± {half:.3f}"
+        return {
+            "fine_tuning_rate": rate,
+            "seconds": self.seconds,
+            "perplexity": {
+                name: {k: str(perplexity_of(losses)) for k, losses in row.items()}
+                for name, row in self.losses.items()
+            },
+            "loss_above_meta_trained": differences,
+            "losses": self.losses,
+        }

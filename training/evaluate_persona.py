@@ -1,0 +1,123 @@
+"""Judges how well a language model becomes people that it never met.
+
+    python -m training.evaluate_persona --model_dir=runs/persona
+
+Of each person some dialogues are learned from and others are foretold; the table says
+the perplexity of what the person says there, with its 95 % interval over people:
+pretrained, fine-tuned for each person, with the same dialogues in front of the prompt
+(in context), meta-trained, and meta-trained with the dialogues in context as well.
+With --joint_dir, a run of --inner_steps=0, also tuned on all training people at once.
+The rates and steps of fine-tuning are chosen on validation people.
+"""
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags
+
+from .common.files import check_output_file, write_json
+from .common.flag_types import define_count, define_path
+from .common.persona_flags import PersonaSettings
+from .common.run import RunError, read_config
+from .common.running import run_script
+from .common.tables import markdown_table
+
+define_path("model_dir", None, "A run of training.train_persona.", required=True)
+define_path("joint_dir", None, "A run of training.train_persona --inner_steps=0.")
+flags.DEFINE_enum(
+    "split", "test", ("test", "validation", "all"), "Which people are judged."
+)
+flags.DEFINE_list("support", ["1", "3", "5"], "Numbers of dialogues to learn from.")
+flags.DEFINE_list("inner_steps", ["1", "3", "5"], "Numbers of inner steps.")
+define_count("queries", 3, "Dialogues that are foretold.")
+define_count("people", None, "At most so many people are judged; all by default.")
+flags.DEFINE_list(
+    "fine_tuning_rates", ["3e-4", "1e-3", "3e-3"], "Adam's, tried on validation people."
+)
+define_path("output", None, "The JSON file; persona.json in --model_dir by default.")
+FLAGS = flags.FLAGS
+
+
+def numbers(name: str, kind: Any = int) -> list[Any]:
+    """The values of a list flag, as positive numbers."""
+    try:
+        found = [kind(value) for value in FLAGS[name].value]
+    except ValueError as error:
+        raise app.UsageError(f"--{name}: {error}.") from error
+    if not found or min(found) <= 0:
+        raise app.UsageError(f"--{name} wants positive numbers, separated by commas.")
+    return sorted(set(found))
+
+
+def settings_of_run(folder: Path) -> PersonaSettings:
+    """The settings of a run of training.train_persona.
+
+    Raises:
+        RunError: if the folder holds none.
+    """
+    config = read_config(folder) if folder.is_dir() else {}
+    names = PersonaSettings.__dataclass_fields__
+    if not config or not set(names) <= set(config):
+        raise RunError(f"{folder} holds no run of training.train_persona.")
+    return PersonaSettings(**{name: config[name] for name in names})
+
+
+def main(argv: list[str]) -> None:
+    supports, steps = numbers("support"), numbers("inner_steps")
+    rates = numbers("fine_tuning_rates", float)
+    folder = Path(FLAGS.model_dir)
+    settings = settings_of_run(folder)
+    output = Path(FLAGS.output or folder / "persona.json")
+    check_output_file(output)
+    joint = None
+    if FLAGS.joint_dir is not None:
+        joint = settings_of_run(Path(FLAGS.joint_dir))
+        if joint.inner_steps:
+            raise app.UsageError("--joint_dir is no run of --inner_steps=0.")
+
+    from maml_tf.episodes.dialogue_readers import read_dialogues
+
+    dialogues = FLAGS.dialogues or settings.dialogues
+    corpus = read_dialogues(dialogues)
+    needed = max(supports) + FLAGS.queries
+    judged = corpus.split(FLAGS.split).with_at_least(needed)
+    print(f"{corpus.summary()} Judged: {len(judged.groups)} people.", flush=True)
+
+    from .common.persona_judge import Judge
+
+    judge = Judge(settings, supports, steps, FLAGS.queries, FLAGS.people)
+    began = time.monotonic()
+    tuned = read_dialogues(settings.dialogues).split("validation")
+    result = judge.table(judged, tuned.with_at_least(needed), rates, folder, joint)
+    write_json(
+        output,
+        {
+            "settings": asdict(settings),
+            "dialogues": Path(dialogues).name,
+            "split": FLAGS.split,
+            "support": supports,
+            "inner_steps": steps,
+            "queries": FLAGS.queries,
+            "minutes": round((time.monotonic() - began) / 60, 1),
+            **result,
+        },
+    )
+    print(table(json.loads(output.read_text()), supports))
+    print(f"Written to {output}.")
+
+
+def table(result: dict[str, Any], supports: list[int]) -> str:
+    """The perplexities as Markdown, a row a method, a column a number of dialogues."""
+    rows = [
+        [name, *(by_support.get(str(k), "") for k in supports)]
+        for name, by_support in result["perplexity"].items()
+    ]
+    header = ["perplexity (95 % interval)", *(f"{k} dialogues" for k in supports)]
+    return markdown_table(header, rows)
+
+
+if __name__ == "__main__":
+    run_script(main)

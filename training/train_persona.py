@@ -1,0 +1,143 @@
+"""Meta-trains a language model so that it becomes a person from a few dialogues.
+
+    python -m training.train_persona --dialogues=dialogues.jsonl \\
+        --output_dir=runs/persona
+
+A task is a person: the model adapts low-rank factors to some of their dialogues and is
+judged by others of theirs. People whose number ends in 0 to 6 are trained on, those in
+7 decide which weights are kept; training.evaluate_persona judges on the rest.
+
+Writes config.json, metrics.jsonl, weights.safetensors (what was trained, and not the
+pretrained model it belongs to) and checkpoints from which the same command resumes.
+"""
+
+from pathlib import Path
+
+from absl import app, flags
+
+from .common.flag_types import define_path
+from .common.persona_flags import (
+    PersonaSettings,
+    define_learner_flags,
+    make_persona_learner,
+    settings_of_flags,
+)
+from .common.run import check_folder
+from .common.running import run_script
+
+define_learner_flags()
+define_path("output_dir", None, "Where the run is written.", required=True)
+FLAGS = flags.FLAGS
+
+
+def main(argv: list[str]) -> None:
+    if FLAGS.dialogues is None:
+        raise app.UsageError("Give --dialogues, a file of dialogues of many people.")
+    if FLAGS.least_support > FLAGS.most_support:
+        raise app.UsageError(
+            f"--least_support={FLAGS.least_support} is more than "
+            f"--most_support={FLAGS.most_support}."
+        )
+    settings = settings_of_flags()
+    check_folder(FLAGS.output_dir, settings)
+
+    from maml_tf.episodes.dialogue_readers import read_dialogues
+
+    corpus = read_dialogues(settings.dialogues)
+    print(corpus.summary())
+    needed = settings.most_support + settings.query
+    parts = {
+        name: corpus.split(name).with_at_least(needed)
+        for name in ("train", "validation")
+    }
+    print(
+        f"People with {needed} dialogues or more: {len(parts['train'].groups)} to "
+        f"train on, {len(parts['validation'].groups)} for validation. Loading the "
+        "model; the first step is traced, which takes about a minute.",
+        flush=True,
+    )
+    train(settings, parts)
+
+
+def train(settings: PersonaSettings, parts: dict) -> None:
+    """Trains on the people of `parts["train"]` in --output_dir."""
+    import hashlib
+
+    import keras
+
+    from maml_tf.episodes.dialogue_tokens import encode_dialogues
+    from maml_tf.episodes.persona_episodes import persona_episodes
+
+    from .common.loop import meta_train
+    from .common.persona_weights import save_trained
+    from .common.run import Run, weights_digest
+
+    keras.utils.set_random_seed(settings.seed)
+    learner = make_persona_learner(settings)
+    base = learner.base_learner
+    encoded = {
+        name: encode_dialogues(
+            part,
+            base.tokenize,
+            base.chat_template,
+            max_length=settings.max_length,
+            show_persona=settings.show_persona,
+        )
+        for name, part in parts.items()
+    }
+    content = {
+        "initial weights": weights_digest(learner),
+        "dialogues": hashlib.sha256(Path(settings.dialogues).read_bytes()).hexdigest(),
+    }
+
+    def batches(name: str, start: int = 0, steps: int | None = None):
+        return persona_episodes(
+            encoded[name],
+            support=(settings.least_support, settings.most_support),
+            query=settings.query,
+            tasks_per_batch=min(
+                settings.tasks_per_batch, len(encoded[name].rows_of_groups)
+            ),
+            seed=settings.seed,
+            start_step=start,
+            steps=steps,
+        )
+
+    # The same tasks at every validation.
+    judged = list(batches("validation", steps=8))
+
+    def validate(learner) -> dict[str, float]:
+        losses = [
+            learner.test_on_batch(x, y, return_dict=True)["loss"]
+            for x, y in _reset_each(learner, judged)
+        ]
+        return {"validation_log_likelihood": -float(sum(losses) / len(losses))}
+
+    with Run(FLAGS.output_dir, settings, content) as run:
+        progress = meta_train(
+            run,
+            learner,
+            lambda start: batches("train", start),
+            steps=settings.steps,
+            validate=validate,
+            monitor="validation_log_likelihood",
+            validate_every=settings.validate_every,
+            patience=settings.patience,
+            judge_start=True,
+        )
+        save_trained(run.folder, learner)
+    print(
+        f"Best by validation at step {progress.best_step}; "
+        f"{progress.seconds / max(progress.step, 1):.1f} s a step. Judge it with "
+        f"python -m training.evaluate_persona --model_dir={FLAGS.output_dir}"
+    )
+
+
+def _reset_each(learner, batches):
+    for batch in batches:
+        learner.reset_metrics()
+        yield batch
+
+
+if __name__ == "__main__":
+    run_script(main)
