@@ -104,14 +104,11 @@ def train(settings: PersonaSettings, parts: dict) -> None:
         )
 
     # The same tasks at every validation.
-    judged = list(batches("validation", steps=8))
+    judged = batches("validation", steps=8)
 
     def validate(learner) -> dict[str, float]:
-        losses = [
-            learner.test_on_batch(x, y, return_dict=True)["loss"]
-            for x, y in _reset_each(learner, judged)
-        ]
-        return {"validation_log_likelihood": -float(sum(losses) / len(losses))}
+        loss = learner.evaluate(judged, verbose=0, return_dict=True)["loss"]
+        return {"validation_log_likelihood": -float(loss)}
 
     with Run(FLAGS.output_dir, settings, content) as run:
         progress = meta_train(
@@ -131,12 +128,6 @@ def train(settings: PersonaSettings, parts: dict) -> None:
         f"{progress.seconds / max(progress.step, 1):.1f} s a step. Judge it with "
         f"python -m training.evaluate_persona --model_dir={FLAGS.output_dir}"
     )
-
-
-def _reset_each(learner, batches):
-    for batch in batches:
-        learner.reset_metrics()
-        yield batch
 
 
 if __name__ == "__main__":

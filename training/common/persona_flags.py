@@ -120,6 +120,9 @@ def make_persona_learner(settings: PersonaSettings, **other: Any) -> "MetaLearne
         "inner_steps": settings.inner_steps,
         "inner_learning_rate": settings.inner_learning_rate,
         "fast_weights": "lora" if settings.lora_rank else "all_but_embeddings",
+        # A pretrained model fills the machine with one person; mapping its thirty
+        # blocks over people takes minutes before the first step.
+        "vectorized": settings.base_learner.startswith("scratch"),
     }
     if settings.learner != "reptile":
         chosen["first_order"] = settings.first_order
