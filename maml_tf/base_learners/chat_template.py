@@ -53,13 +53,6 @@ class ChatTemplate:
         """The id that ends a turn."""
         return self.after_turn[0]
 
-    def get_config(self) -> dict[str, Any]:
-        return {name: list(ids) for name, ids in dataclasses.asdict(self).items()}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "ChatTemplate":
-        return cls(**{name: tuple(ids) for name, ids in config.items()})
-
 
 def chatml_template(
     tokenizer: Any, start_id: int, end_id: int, system_prompt: str | None = None

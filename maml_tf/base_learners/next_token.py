@@ -100,6 +100,7 @@ class NextTokenLoss(keras.losses.Loss):
         super().__init__(name=name, **kwargs)
 
     def call(self, y_true: Any, y_pred: Any) -> tf.Tensor:
-        weights = tf.cast(y_true, y_pred.dtype)
+        y_pred = keras.ops.convert_to_tensor(y_pred)
+        weights = keras.ops.cast(y_true, y_pred.dtype)
         total = tf.reduce_sum(weights * y_pred, axis=-1)
         return -total / tf.maximum(tf.reduce_sum(weights, axis=-1), 1)

@@ -6,6 +6,7 @@ import keras_nlp
 from maml_tf.base_learners.causal_lm import CausalLanguageModel
 from maml_tf.base_learners.chat_template import ChatTemplate
 from maml_tf.base_learners.errors import BaseLearnerError
+from maml_tf.base_learners.llama_from_gguf import TiedLlamaBackbone
 
 _BYTES = 256
 
@@ -45,7 +46,7 @@ def make_scratch_causal_lm(
     Example:
 
     >>> model = make_scratch_causal_lm(num_layers=1, hidden_dim=8, num_heads=2)
-    >>> model.vocabulary_size, model.chat_template.end_of_turn_of_turn
+    >>> model.vocabulary_size, model.chat_template.end_of_turn
     (259, 258)
     """
     key_value_heads = num_key_value_heads or num_heads
@@ -68,7 +69,7 @@ def make_scratch_causal_lm(
             f"num_heads={num_heads} is no multiple of "
             f"num_key_value_heads={key_value_heads}."
         )
-    backbone = keras_nlp.models.LlamaBackbone(
+    backbone = TiedLlamaBackbone(
         vocabulary_size=_BYTES + 3,
         num_layers=num_layers,
         num_query_heads=num_heads,
