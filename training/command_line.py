@@ -20,6 +20,8 @@ COMMANDS = (
     "train",
     "evaluate",
     "pretrain",
+    "train_persona",
+    "evaluate_persona",
 )
 
 
@@ -42,7 +44,7 @@ def main() -> None:
 
 def overview() -> str:
     """What every command does, in its own first words."""
-    lines = [f"  {name:10} {first_sentence(name)}" for name in COMMANDS]
+    lines = [f"  {name:16} {first_sentence(name)}" for name in COMMANDS]
     return "\n".join(
         [
             "Meta-learning for chatbots. Usage: maml-tf COMMAND [--flag=value …]",

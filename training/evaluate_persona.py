@@ -44,7 +44,7 @@ FLAGS = flags.FLAGS
 def numbers(name: str, kind: Any = int) -> list[Any]:
     """The values of a list flag, as positive numbers."""
     try:
-        found = [kind(value) for value in FLAGS[name].value]
+        found = [kind(value) for value in FLAGS[name].value or ()]
     except ValueError as error:
         raise app.UsageError(f"--{name}: {error}.") from error
     if not found or min(found) <= 0:

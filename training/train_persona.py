@@ -12,6 +12,7 @@ pretrained model it belongs to) and checkpoints from which the same command resu
 """
 
 from pathlib import Path
+from typing import Any
 
 from absl import app, flags
 
@@ -59,7 +60,7 @@ def main(argv: list[str]) -> None:
     train(settings, parts)
 
 
-def train(settings: PersonaSettings, parts: dict) -> None:
+def train(settings: PersonaSettings, parts: dict[str, Any]) -> None:
     """Trains on the people of `parts["train"]` in --output_dir."""
     import hashlib
 
@@ -90,7 +91,7 @@ def train(settings: PersonaSettings, parts: dict) -> None:
         "dialogues": hashlib.sha256(Path(settings.dialogues).read_bytes()).hexdigest(),
     }
 
-    def batches(name: str, start: int = 0, steps: int | None = None):
+    def batches(name: str, start: int = 0, steps: int | None = None) -> Any:
         return persona_episodes(
             encoded[name],
             support=(settings.least_support, settings.most_support),
@@ -106,7 +107,7 @@ def train(settings: PersonaSettings, parts: dict) -> None:
     # The same tasks at every validation.
     judged = batches("validation", steps=8)
 
-    def validate(learner) -> dict[str, float]:
+    def validate(learner: Any) -> dict[str, float]:
         loss = learner.evaluate(judged, verbose=0, return_dict=True)["loss"]
         return {"validation_log_likelihood": -float(loss)}
 

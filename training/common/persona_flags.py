@@ -91,7 +91,9 @@ def define_learner_flags() -> None:
 
 def settings_of_flags() -> PersonaSettings:
     """The settings that the command line gives."""
-    given = {name: FLAGS[name].value for name in PersonaSettings.__dataclass_fields__}
+    given: dict[str, Any] = {
+        name: FLAGS[name].value for name in PersonaSettings.__dataclass_fields__
+    }
     for name in ("lora_rank", "lora_blocks"):
         given[name] = given[name] or None
     return PersonaSettings(**given)
@@ -115,7 +117,7 @@ def make_persona_learner(settings: PersonaSettings, **other: Any) -> "MetaLearne
         lora_blocks=settings.lora_blocks,
         seed=settings.seed,
     )
-    kinds = {"maml": MAML, "reptile": Reptile, "meta_sgd": MetaSGD}
+    kinds: dict[str, Any] = {"maml": MAML, "reptile": Reptile, "meta_sgd": MetaSGD}
     chosen: dict[str, Any] = {
         "inner_steps": settings.inner_steps,
         "inner_learning_rate": settings.inner_learning_rate,

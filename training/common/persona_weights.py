@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
@@ -47,5 +48,5 @@ def load_trained(folder: Path, learner: MetaLearner) -> None:
         variable.assign(arrays[name])
 
 
-def _name(place: int, variable) -> str:
+def _name(place: int, variable: keras.Variable) -> str:
     return f"{place:03d}/{variable.path}"

@@ -1,0 +1,115 @@
+"""Learning to become people, from the command line to the table."""
+
+import json
+
+import pytest
+from script_runs import run
+
+from training.common.run import RunError
+from training.evaluate_persona import settings_of_run
+
+TINY = (
+    "--base_learner=scratch:num_layers=1,hidden_dim=8,num_heads=2",
+    "--lora_rank=2",
+    "--lora_blocks=0",
+    "--inner_steps=1",
+    "--least_support=1",
+    "--most_support=2",
+    "--query=1",
+    "--steps=2",
+    "--validate_every=1",
+    "--max_length=64",
+)
+
+
+@pytest.fixture(scope="module")
+def dialogues(tmp_path_factory):
+    path = tmp_path_factory.mktemp("dialogues") / "people.jsonl"
+    rows = [
+        {"persona_id": person, "turns": ["hi", f"ho {person} {number}!"]}
+        for person in range(10)
+        for number in range(4)
+    ]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(dialogues, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "persona"
+    done = run(
+        "train_persona", f"--dialogues={dialogues}", f"--output_dir={folder}", *TINY
+    )
+    assert done.returncode == 0, done.stderr
+    assert "40 dialogues of 10 people" in done.stdout
+    return folder
+
+
+def test_a_run_keeps_what_was_trained_and_how_it_went(trained):
+    rows = [
+        json.loads(line)
+        for line in (trained / "metrics.jsonl").read_text().split("\n")[:-1]
+    ]
+    assert [row["step"] for row in rows] == [0, 1, 2]
+    assert all(row["validation_log_likelihood"] < 0 for row in rows)
+    # Factors alone, not the model beside them.
+    assert (trained / "weights.safetensors").stat().st_size < 20_000
+    assert settings_of_run(trained).most_support == 2
+
+
+def test_methods_are_judged_on_the_same_people(trained):
+    done = run(
+        "evaluate_persona",
+        f"--model_dir={trained}",
+        "--support=1,2",
+        "--inner_steps=1",
+        "--queries=1",
+        "--fine_tuning_rates=1e-3",
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads((trained / "persona.json").read_text())
+    assert set(result["losses"]) == {
+        "pretrained",
+        "pretrained, in context",
+        "fine-tuned a person",
+        "meta-trained, 0 steps",
+        "meta-trained, 1 steps",
+        "meta-trained, in context",
+    }
+    for by_support in result["losses"].values():
+        assert set(by_support) == {"1", "2"}
+        assert {len(losses) for losses in by_support.values()} == {2}  # 8 and 9
+    # Random weights over 259 tokens know next to nothing.
+    assert 5 < result["losses"]["pretrained"]["1"][0] < 6
+    assert "| pretrained |" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ((), "Give --dialogues"),
+        (("--dialogues=nowhere.jsonl",), "There is no file 'nowhere.jsonl'"),
+        (("--least_support=4", "--most_support=3", "--dialogues=x"), "is more than"),
+    ],
+)
+def test_training_refuses_before_long_work(tmp_path, flags, says):
+    done = run("train_persona", f"--output_dir={tmp_path / 'run'}", *flags)
+    assert done.returncode != 0
+    assert says in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_people_with_too_few_dialogues_are_told(dialogues, tmp_path):
+    done = run(
+        "train_persona",
+        f"--dialogues={dialogues}",
+        f"--output_dir={tmp_path / 'run'}",
+        "--most_support=9",
+    )
+    assert done.returncode != 0
+    assert "nobody of 7 has more than 4" in done.stderr
+
+
+def test_a_folder_without_a_run_is_told(tmp_path):
+    with pytest.raises(RunError, match=r"holds no run of training\.train_persona"):
+        settings_of_run(tmp_path)
