@@ -195,7 +195,11 @@ def create_causal_lm(
     from maml_tf.base_learners.scratch import parse_scratch
     from maml_tf.base_learners.scratch_causal_lm import make_scratch_causal_lm
 
-    options = {"lora_rank": lora_rank, "lora_blocks": lora_blocks, "seed": seed}
+    options: dict[str, Any] = {
+        "lora_rank": lora_rank,
+        "lora_blocks": lora_blocks,
+        "seed": seed,
+    }
     preset = preset or DEFAULT_CAUSAL_LM
     if preset == "scratch" or preset.startswith("scratch:"):
         return make_scratch_causal_lm(
