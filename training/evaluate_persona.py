@@ -20,11 +20,11 @@ from absl import app, flags
 
 from .common.files import check_output_file, write_json
 from .common.flag_types import define_count, define_path
-from .common.persona_flags import PersonaSettings
-from .common.run import RunError, read_config
+from .common.persona_flags import define_task_flags, settings_of_run
 from .common.running import run_script
 from .common.tables import markdown_table
 
+define_task_flags()
 define_path("model_dir", None, "A run of training.train_persona.", required=True)
 define_path("joint_dir", None, "A run of training.train_persona --inner_steps=0.")
 flags.DEFINE_enum(
@@ -50,19 +50,6 @@ def numbers(name: str, kind: Any = int) -> list[Any]:
     if not found or min(found) <= 0:
         raise app.UsageError(f"--{name} wants positive numbers, separated by commas.")
     return sorted(set(found))
-
-
-def settings_of_run(folder: Path) -> PersonaSettings:
-    """The settings of a run of training.train_persona.
-
-    Raises:
-        RunError: if the folder holds none.
-    """
-    config = read_config(folder) if folder.is_dir() else {}
-    names = PersonaSettings.__dataclass_fields__
-    if not config or not set(names) <= set(config):
-        raise RunError(f"{folder} holds no run of training.train_persona.")
-    return PersonaSettings(**{name: config[name] for name in names})
 
 
 def main(argv: list[str]) -> None:
@@ -91,7 +78,13 @@ def main(argv: list[str]) -> None:
     judge = Judge(settings, supports, steps, FLAGS.queries, FLAGS.people)
     began = time.monotonic()
     tuned = read_dialogues(settings.dialogues).split("validation")
-    result = judge.table(judged, tuned.with_at_least(needed), rates, folder, joint)
+    result = judge.table(
+        judged,
+        tuned.with_at_least(needed),
+        rates,
+        folder,
+        None if joint is None else (joint, Path(FLAGS.joint_dir)),
+    )
     write_json(
         output,
         {

@@ -20,12 +20,14 @@ from .common.flag_types import define_path
 from .common.persona_flags import (
     PersonaSettings,
     define_learner_flags,
+    define_task_flags,
     make_persona_learner,
     settings_of_flags,
 )
 from .common.run import check_folder
 from .common.running import run_script
 
+define_task_flags()
 define_learner_flags()
 define_path("output_dir", None, "Where the run is written.", required=True)
 FLAGS = flags.FLAGS

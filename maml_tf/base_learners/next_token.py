@@ -34,7 +34,7 @@ def next_token_log_likelihoods(
     >>> words = tf.constant([[0.0], [0.0], [9.0]])
     >>> hidden = tf.constant([[[1.0], [0.0], [5.0]]])
     >>> ids = tf.constant([[0, 2, 1]])
-    >>> next_token_log_likelihoods(hidden, words, ids).numpy().round(1)
+    >>> next_token_log_likelihoods(hidden, words, ids).numpy().round(1) + 0.0
     array([[ 0. ,  0. , -1.1]], dtype=float32)
     """
     before, after = hidden[:, :-1], token_ids[:, 1:]

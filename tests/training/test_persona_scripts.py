@@ -5,8 +5,8 @@ import json
 import pytest
 from script_runs import run
 
+from training.common.persona_flags import settings_of_run
 from training.common.run import RunError
-from training.evaluate_persona import settings_of_run
 
 TINY = (
     "--base_learner=scratch:num_layers=1,hidden_dim=8,num_heads=2",

@@ -1,31 +1,18 @@
 """The flags of a run that learns to learn people, and the learner they describe."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from .flag_types import define_count, define_path, define_rate, define_seed
-from .run import beside_identity
+from .run import RunError, beside_identity, read_config
 
 if TYPE_CHECKING:
     from maml_tf import MetaLearner
 
 LEARNERS = ("maml", "reptile", "meta_sgd")
-
-define_path(
-    "dialogues",
-    None,
-    "Dialogues: JSON lines with persona_id or group and turns, chat messages with "
-    "roles, or ConvAI2's text files.",
-)
-define_count(
-    "max_length", 128, "Tokens of a dialogue that are used, from its start.", least=16
-)
-flags.DEFINE_bool(
-    "show_persona", False, "Let the model read the sentences that describe the person."
-)
-define_seed("seed", 0, "Fixes the tasks and the low-rank factors.")
 
 FLAGS = flags.FLAGS
 
@@ -53,6 +40,28 @@ class PersonaSettings:
     seed: int
     steps: int = beside_identity(200)
     patience: int | None = beside_identity(None)
+
+
+def define_task_flags() -> None:
+    """The flags of both scripts. A function: a flag is defined once a process."""
+    define_path(
+        "dialogues",
+        None,
+        "Dialogues: JSON lines with persona_id or group and turns, chat messages with "
+        "roles, or ConvAI2's text files.",
+    )
+    define_count(
+        "max_length",
+        128,
+        "Tokens of a dialogue that are used, from its start.",
+        least=16,
+    )
+    flags.DEFINE_bool(
+        "show_persona",
+        False,
+        "Let the model read the sentences that describe the person.",
+    )
+    define_seed("seed", 0, "Fixes the tasks and the low-rank factors.")
 
 
 def define_learner_flags() -> None:
@@ -97,6 +106,19 @@ def settings_of_flags() -> PersonaSettings:
     for name in ("lora_rank", "lora_blocks"):
         given[name] = given[name] or None
     return PersonaSettings(**given)
+
+
+def settings_of_run(folder: Path) -> PersonaSettings:
+    """The settings of a run of training.train_persona.
+
+    Raises:
+        RunError: if the folder holds none.
+    """
+    config = read_config(folder) if folder.is_dir() else {}
+    names = PersonaSettings.__dataclass_fields__
+    if not config or not set(names) <= set(config):
+        raise RunError(f"{folder} holds no run of training.train_persona.")
+    return PersonaSettings(**{name: config[name] for name in names})
 
 
 def make_persona_learner(settings: PersonaSettings, **other: Any) -> "MetaLearner":

@@ -57,7 +57,7 @@ class Judge:
         validation: DialogueCorpus,
         rates: list[float],
         folder: Path,
-        joint: PersonaSettings | None,
+        joint: tuple[PersonaSettings, Path] | None,
     ) -> dict[str, Any]:
         """Losses, perplexities and differences to the meta-trained model."""
         plain = replace(self.settings, learner="maml")
@@ -71,12 +71,11 @@ class Judge:
         tuner = make_persona_learner(plain, update_rule=Adam(best))
         self._add("fine-tuned a person", tuner, tasks, judged, self.steps)
         if joint is not None:
-            from absl import flags
-
+            settings, joint_folder = joint
             tuned = make_persona_learner(
-                replace(joint, learner="maml"), update_rule=Adam(best)
+                replace(settings, learner="maml"), update_rule=Adam(best)
             )
-            load_trained(Path(flags.FLAGS.joint_dir), tuned)
+            load_trained(joint_folder, tuned)
             self._add("tuned on all", tuned, tasks, judged, [0])
             self._add("tuned on all, in context", tuned, tasks, judged, [0], True)
             self._add("tuned on all, then a person", tuned, tasks, judged, self.steps)
