@@ -20,6 +20,7 @@ from .common.learner_flags import PROJECTION, check_learner_flags
 from .common.run import check_folder
 from .common.running import run_script
 from .common.settings import FLAGS
+from .common.strategies import check_strategy
 from .common.task_data import check_tasks, read_task_data
 from .common.train_settings import ProjectionSettings, settings_of_flags
 
@@ -61,6 +62,7 @@ LOOP_FLAGS = (
     "averaging",
     "jit_compile",
     "dtype_policy",
+    "strategy",
 )
 
 
@@ -74,6 +76,7 @@ def check_flags() -> None:
                 f"--{given[0]} has no meaning for --learner={PROJECTION}, whose "
                 "training takes seconds; leave it out or choose another learner."
             )
+    check_strategy(FLAGS.tasks_per_batch)
 
 
 def main(argv: list[str]) -> None:

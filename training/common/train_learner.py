@@ -21,12 +21,18 @@ from .run import Run, weights_digest
 from .seen_by_delta import tell_of_seen
 from .seen_classes import record_classes
 from .settings import FLAGS, shape_of_tasks
+from .strategies import scope_of_strategy
 from .task_data import TaskData
 from .train_settings import TrainSettings
 
 
 def train_learner(settings: TrainSettings, data: TaskData) -> None:
     """Trains, validates and calibrates the learner of the flags in --output_dir."""
+    with scope_of_strategy(FLAGS.tasks_per_batch):
+        _train(settings, data)
+
+
+def _train(settings: TrainSettings, data: TaskData) -> None:
     keras.utils.set_random_seed(FLAGS.seed)
     keras.config.set_dtype_policy(FLAGS.dtype_policy)
     tell_of_seen(data.split.test, delta_of(FLAGS.base_learner, FLAGS.pretrained))

@@ -47,6 +47,7 @@ class TrainSettings(TaskSettings):
     dtype_policy: str
     steps: int = beside_identity(300)
     patience: int | None = beside_identity(None)
+    strategy: str = beside_identity("none")
 
 
 @dataclass(frozen=True)
