@@ -72,11 +72,13 @@ def train(settings: PersonaSettings, parts: dict[str, Any]) -> None:
     from maml_tf.episodes.persona_episodes import persona_episodes
 
     from .common.loop import meta_train
-    from .common.persona_weights import save_trained
+    from .common.persona_weights import load_initial, save_trained
     from .common.run import Run, weights_digest
 
     keras.utils.set_random_seed(settings.seed)
     learner = make_persona_learner(settings)
+    if settings.start_from is not None:
+        load_initial(Path(settings.start_from), learner)
     base = learner.base_learner
     encoded = {
         name: encode_dialogues(

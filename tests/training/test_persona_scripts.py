@@ -2,10 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 from script_runs import run
 
+from maml_tf import MAML, MetaSGD, create_causal_lm
 from training.common.persona_flags import settings_of_run
+from training.common.persona_weights import load_initial, save_trained
 from training.common.run import RunError
 
 TINY = (
@@ -113,3 +116,25 @@ def test_people_with_too_few_dialogues_are_told(dialogues, tmp_path):
 def test_a_folder_without_a_run_is_told(tmp_path):
     with pytest.raises(RunError, match=r"holds no run of training\.train_persona"):
         settings_of_run(tmp_path)
+
+
+def test_a_run_starts_from_what_another_learned(tmp_path):
+    def learner(kind, rank=2):
+        base = create_causal_lm(
+            "scratch:num_layers=1,hidden_dim=8,num_heads=2", lora_rank=rank
+        )
+        return kind(base, fast_weights="lora")
+
+    earlier, later = learner(MAML), learner(MetaSGD)
+    for variable in earlier.base_learner.trainable_variables:
+        variable.assign(variable + 0.5)
+    save_trained(tmp_path, earlier)
+    load_initial(tmp_path, later)
+    for one, two in zip(
+        earlier.base_learner.trainable_variables,
+        later.base_learner.trainable_variables,
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, two)
+    with pytest.raises(RunError, match="another base learner, or other factors"):
+        load_initial(tmp_path, learner(MAML, rank=3))

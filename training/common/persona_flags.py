@@ -36,6 +36,7 @@ class PersonaSettings:
     max_length: int
     show_persona: bool
     meta_learning_rate: float
+    start_from: str | None
     validate_every: int
     seed: int
     steps: int = beside_identity(200)
@@ -91,6 +92,12 @@ def define_learner_flags() -> None:
     define_count("query", 2, "Dialogues to judge a person's learning by.")
     define_count("tasks_per_batch", 2, "People in a meta-step.")
     define_rate("meta_learning_rate", 1e-3, "Step size of the outer loop.")
+    define_path(
+        "start_from",
+        None,
+        "A finished run whose weights are the initial ones; that of --inner_steps=0, "
+        "tuned on all training people, is a good start.",
+    )
     define_count("steps", 200, "Meta-steps in all.")
     define_count("validate_every", 25, "Meta-steps between validations.")
     define_count(

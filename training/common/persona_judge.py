@@ -21,7 +21,7 @@ from maml_tf.evaluation.perplexity import (
 from maml_tf.inner_loop.update_rules import Adam
 
 from .persona_flags import PersonaSettings, make_persona_learner
-from .persona_weights import load_trained
+from .persona_weights import load_initial, load_trained
 
 # name, number of dialogues -> a loss a person.
 Losses = dict[str, dict[int, list[float]]]
@@ -67,15 +67,16 @@ class Judge:
         held = self._tasks(tuner, validation)
         self._add("pretrained", tuner, tasks, judged, steps=[0], context=False)
         self._add("pretrained, in context", tuner, tasks, judged, [0], context=True)
-        best = self._best_rate(plain, held, validation, rates, most)
-        tuner = make_persona_learner(plain, update_rule=Adam(best))
+        best = self._best_rate(plain, None, held, validation, rates, most)
+        tuner = self._tuner(plain, None, best)
         self._add("fine-tuned a person", tuner, tasks, judged, self.steps)
         if joint is not None:
             settings, joint_folder = joint
-            tuned = make_persona_learner(
-                replace(settings, learner="maml"), update_rule=Adam(best)
+            settings = replace(settings, learner="maml")
+            after = self._best_rate(
+                settings, joint_folder, held, validation, rates, most
             )
-            load_trained(joint_folder, tuned)
+            tuned = self._tuner(settings, joint_folder, after)
             self._add("tuned on all", tuned, tasks, judged, [0])
             self._add("tuned on all, in context", tuned, tasks, judged, [0], True)
             self._add("tuned on all, then a person", tuned, tasks, judged, self.steps)
@@ -85,6 +86,13 @@ class Judge:
         steps = [self.settings.inner_steps or self.steps[0]]
         self._add("meta-trained, in context", ours, tasks, judged, steps, True)
         return self._result(best)
+
+    def _tuner(self, settings: PersonaSettings, start: Path | None, rate: float) -> Any:
+        """Adam on a person's dialogues, from the pretrained model or from a run."""
+        learner = make_persona_learner(settings, update_rule=Adam(rate))
+        if start is not None:
+            load_initial(start, learner)
+        return learner
 
     def _tasks(self, learner: Any, corpus: DialogueCorpus) -> list[PersonaTask]:
         encoded = self._encode(learner, corpus)
@@ -136,6 +144,7 @@ class Judge:
     def _best_rate(
         self,
         settings: PersonaSettings,
+        start: Path | None,
         tasks: list[PersonaTask],
         corpus: DialogueCorpus,
         rates: list[float],
@@ -147,14 +156,16 @@ class Judge:
         support = self.supports[len(self.supports) // 2]
         found = {}
         for rate in rates:
-            learner = make_persona_learner(settings, update_rule=Adam(rate))
-            scorer = self._scorer(learner, most, corpus)
+            scorer = self._scorer(self._tuner(settings, start, rate), most, corpus)
             losses = [
                 scorer.loss(scorer.adapted(task.support[:support])[most], task)
                 for task in tasks
             ]
             found[rate] = float(np.mean(losses))
-            print(f"fine-tuning at {rate:g}: {math.exp(found[rate]):.1f} (validation)")
+            print(
+                f"fine-tuning at {rate:g}: {math.exp(found[rate]):.1f} (validation)",
+                flush=True,
+            )
         return min(found, key=lambda rate: found[rate])
 
     def _result(self, rate: float) -> dict[str, Any]:
