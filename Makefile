@@ -4,7 +4,7 @@ RUN = $(VENV)/bin/python
 # Twice quiet: errors alone, and nothing of newer versions of pip.
 PIP = $(RUN) -m pip -qq --disable-pip-version-check
 
-.PHONY: install demo test lint clean
+.PHONY: install demo test lint docs clean
 
 install: $(VENV)/installed
 
@@ -28,5 +28,11 @@ lint: install
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+# The site, in site/; its links are checked.
+docs: install
+	@$(PIP) install -e '.[docs]'
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	@echo "Open site/index.html."
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info
