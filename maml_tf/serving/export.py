@@ -26,6 +26,8 @@ INPUTS = {
     "class_names": tf.string,
     "query_texts": tf.string,
     "texts": tf.string,
+    "example_vectors": tf.float32,
+    "query_vectors": tf.float32,
 }
 SUPPORT = ("support_texts", "support_labels")
 SIGNATURES = {
@@ -37,6 +39,14 @@ SIGNATURES = {
     "classify_tasks": ("classify_tasks", 2, (*SUPPORT, "query_texts")),
     "adapt_tasks": ("adapt_tasks", 2, SUPPORT),
     "predict_tasks": ("predict_tasks", 2, ("state", "class_names", "query_texts")),
+    # Only where vectors of embed are what is learned from.
+    "examples": ("examples", 1, SUPPORT),
+    "adapt_vectors": ("adapt_vectors", 1, ("example_vectors", *SUPPORT)),
+    "predict_vectors": (
+        "predict_vectors",
+        1,
+        ("state", "class_names", "query_vectors"),
+    ),
 }
 
 
@@ -118,12 +128,16 @@ def _write(
     # would write each a second time; only what holds no weights, a table of words say,
     # has to be named.
     archive.track(served.learner.base_learner.preprocessor)
-    for signature, (method, rank, inputs) in SIGNATURES.items():
+    offered = {key: v for key, v in SIGNATURES.items() if served.function(v[0])}
+    for signature, (method, rank, inputs) in offered.items():
         archive.add_endpoint(
             signature,
-            getattr(served, method),
+            served.function(method),
             input_signature=[
-                tf.TensorSpec([None] * rank, INPUTS[key], name=key) for key in inputs
+                tf.TensorSpec(
+                    [None] * (rank + key.endswith("_vectors")), INPUTS[key], name=key
+                )
+                for key in inputs
             ],
         )
     archive.write_out(str(aside), verbose=False)
@@ -131,7 +145,7 @@ def _write(
         "name": name,
         **describe(served.learner, served),
         **card,
-        "signatures": {key: list(value[2]) for key, value in SIGNATURES.items()},
+        "signatures": {key: list(value[2]) for key, value in offered.items()},
         "warm_up": write_warm_up(aside, name),
         "bytes": bytes_in(aside),
     }

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from maml_tf.evaluation.calibration import Calibration
 from maml_tf.learners import MetaLearner
-from maml_tf.serving.results import error_from
+from maml_tf.serving.results import error_from, not_offered
 from maml_tf.serving.signatures import ServedLearner
 from maml_tf.serving.transports import code_name
 
@@ -50,8 +50,11 @@ class LearnerTransport:
     def call(self, signature: str, inputs: "Arrays", timeout: float) -> "Arrays":
         """The outputs of a signature; see `Transport`."""
         tensors = {name: tf.constant(value) for name, value in inputs.items()}
+        function = self.served.function(signature)
+        if function is None:
+            raise not_offered(signature)
         try:
-            outputs = getattr(self.served, signature)(**tensors)
+            outputs = function(**tensors)
         except tf.errors.OpError as error:
             raise error_from(code_name(error), error.message) from error
         return {name: value.numpy() for name, value in outputs.items()}

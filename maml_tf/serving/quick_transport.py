@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from maml_tf.serving.results import ServiceError, error_from
+from maml_tf.serving.results import ServiceError, error_from, not_offered
 from maml_tf.serving.saved_model import version_folder
 from maml_tf.serving.tensorflow_alone import tensorflow_for_exports
 from maml_tf.serving.transports import Arrays, code_name
@@ -56,6 +56,8 @@ class QuickTransport:
         """The outputs of a signature; see `Transport`."""
         if self._session is None:
             raise ServiceError("The client is closed; make a new one.")
+        if signature not in self._signatures:
+            raise not_offered(signature)
         asked = self._signatures[signature]
         outputs = {name: found.name for name, found in asked.outputs.items()}
         feed = {asked.inputs[name].name: value for name, value in inputs.items()}

@@ -1,12 +1,15 @@
 """What a client gets back: typed answers, or one of three errors."""
 
 import json
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
 # How the export's sentence on a state begins that `adapt` can make anew.
 OTHER_VERSION = "The state was made by another version of this model"
+# What this server, and TF Serving, say of a signature that an export does not have.
+_NO_SIGNATURE = re.compile("no signature|[Ss]ignature.* not found")
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,11 @@ class AdaptedState:
     values: np.ndarray
     class_names: list[str]
 
+    @property
+    def fingerprint(self) -> tuple[int, ...]:
+        """Names the version of the model that made it, as `ExampleTexts` does."""
+        return tuple(int(number) for number in self.values[1:4])
+
     def to_bytes(self) -> bytes:
         """The state as bytes to be stored."""
         head = json.dumps(self.class_names).encode()
@@ -72,12 +80,34 @@ class AdaptedState:
         return cls(values, names)
 
 
+@dataclass(frozen=True)
+class ExampleTexts:
+    """What a model reads of a bot's examples, in the order in which it reads them.
+
+    Attributes:
+        texts: the examples, and names of intents where those are examples too.
+        numbers: `[texts]`, the intent of each, an index into `class_names`; beyond
+            them for a negative example.
+        class_names: the intents.
+        fingerprint: names the model's version; vectors of another are of no use.
+    """
+
+    texts: list[str]
+    numbers: np.ndarray
+    class_names: list[str]
+    fingerprint: tuple[int, ...]
+
+
 class RequestError(ValueError):
     """The service refused the request; sending it again would change nothing."""
 
 
 class StaleStateError(RequestError):
     """The state was made by another version of the model; `adapt` makes a new one."""
+
+
+class NotOffered(RequestError):
+    """The export has no such signature: it is older, or its learner has no use for it."""
 
 
 class ServiceError(RuntimeError):
@@ -116,9 +146,19 @@ def error_from(code: str, sentence: str) -> Exception:
     RequestError('No text.')
     """
     sentence = sentence_in(sentence)
+    if _NO_SIGNATURE.search(sentence):
+        return NotOffered(sentence)
     if code in ("INVALID_ARGUMENT", "NOT_FOUND", "OUT_OF_RANGE"):
         kind = StaleStateError if OTHER_VERSION in sentence else RequestError
         return kind(sentence)
     if code in ("UNAVAILABLE", "RESOURCE_EXHAUSTED"):
         return Overloaded(sentence)
     return ServiceError(f"{code}: {sentence}")
+
+
+def not_offered(signature: str) -> NotOffered:
+    """The error of a signature that an export does not have."""
+    return NotOffered(
+        f"The export has no signature {signature}; export its learner again, or ask "
+        "what it offers."
+    )

@@ -1,6 +1,7 @@
 """What an export can be asked: classify, adapt, predict, embed, on raw strings.
 
-All model code sits in a few functions, each traced once: reading texts, learning and
+Where adapting leaves the encoder alone it can be asked on vectors too; see
+`over_vectors`. All model code sits in a few functions, each traced once: reading texts, learning and
 answering. The signatures around them differ only in what goes in and comes out.
 """
 
@@ -15,6 +16,7 @@ from maml_tf.evaluation.scope_rule import ScopeRule, support_features
 from maml_tf.learners import MetaLearner
 from maml_tf.serving.class_names import with_names
 from maml_tf.serving.negatives import NEGATIVE
+from maml_tf.serving.over_vectors import ServedVectors
 from maml_tf.serving.request_checks import (
     Faults,
     Limits,
@@ -109,6 +111,14 @@ class ServedLearner:
         state = tf.TensorSpec([None], tf.float32)
         self._answer = _traced(self._answer_queries, state, texts, texts, prefix)
         self._classify = _traced(self._classify_task, texts, texts, texts, prefix)
+        # Vectors that embed gives are learned from only where they are those.
+        shared = encoder is not None and encoder is shown
+        self._over_vectors = ServedVectors(self, read.shape[-1]) if shared else None
+
+    def function(self, signature: str) -> Any:
+        """The function of a signature, or None where this learner has no such one."""
+        own = getattr(self, signature, None)
+        return own or getattr(self._over_vectors, signature, None)
 
     def classify(
         self, support_texts: Any, support_labels: Any, query_texts: Any
@@ -193,17 +203,17 @@ class ServedLearner:
     ) -> Tensors:
         # All of a request is checked before any of it is learned from.
         faults = Faults(prefix)
-        self._check_support(faults, texts, labels)
+        self.check_support(faults, texts, labels)
         check_queries(faults, queries, self.limits)
         texts, labels, queries = faults.guard((texts, labels, queries))
-        texts, numbers, names = self._examples(texts, labels)
+        texts, numbers, names = self.ordered_examples(texts, labels)
         if self._learner is self.learner:
             taught, asked = self._read(texts), self._read(queries)
         else:  # one run of the encoder over all
             vectors = self._read(tf.concat([texts, queries], 0))
             taught, asked = vectors[: tf.size(texts)], vectors[tf.size(texts) :]
-        state = self._state_of(taught, numbers, names, prefix)
-        return self._answers(state, names, asked)
+        state = self.state_of(taught, numbers, names, prefix)
+        return self.answers_of(state, names, asked)
 
     def _as_many_tasks(self, *parts: tf.Tensor) -> tuple[tf.Tensor, ...]:
         counts = tf.stack([tf.shape(part)[0] for part in parts])
@@ -221,7 +231,8 @@ class ServedLearner:
         )
         return faults.guard(parts)
 
-    def _check_support(self, faults: Faults, texts: Any, labels: Any) -> None:
+    def check_support(self, faults: Faults, texts: Any, labels: Any) -> None:
+        """Notes what makes texts and labels `[examples]` unlearnable."""
         most = self.learner.number_of_classes()
         check_support(faults, texts, labels, self.limits, most)
 
@@ -229,12 +240,12 @@ class ServedLearner:
         self, texts: tf.Tensor, labels: tf.Tensor, prefix: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         faults = Faults(prefix)
-        self._check_support(faults, texts, labels)
+        self.check_support(faults, texts, labels)
         texts, labels = faults.guard((texts, labels))
-        texts, numbers, names = self._examples(texts, labels)
-        return self._state_of(self._read(texts), numbers, names, prefix), names
+        texts, numbers, names = self.ordered_examples(texts, labels)
+        return self.state_of(self._read(texts), numbers, names, prefix), names
 
-    def _examples(
+    def ordered_examples(
         self, texts: tf.Tensor, labels: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Texts to learn from, the class of each, and the names of the classes.
@@ -253,9 +264,10 @@ class ServedLearner:
         texts, numbers = tf.concat([texts, others], 0), tf.concat([numbers, beyond], 0)
         return texts, numbers, names
 
-    def _state_of(
+    def state_of(
         self, read: Any, numbers: tf.Tensor, names: tf.Tensor, prefix: tf.Tensor
     ) -> tf.Tensor:
+        """The state of what was read of examples, and the class of each `[more]`."""
         state = self.layout.pack(self._adapt(read, numbers, tf.size(names)), names)
         diverged = Faults(prefix)
         diverged.add(
@@ -290,9 +302,10 @@ class ServedLearner:
         self.layout.check(faults, state, names)
         check_queries(faults, texts, self.limits)
         state, names, texts = faults.guard((state, names, texts))
-        return self._answers(state, names, self._read(texts))
+        return self.answers_of(state, names, self._read(texts))
 
-    def _answers(self, state: tf.Tensor, names: tf.Tensor, read: Any) -> Tensors:
+    def answers_of(self, state: tf.Tensor, names: tf.Tensor, read: Any) -> Tensors:
+        """Answers from a state that was checked, to what was read of queries."""
         fast = self.layout.unpack(state)
         threshold, others = tf.unstack(fast.pop(SCOPE)[0])
         logits = self._learner.predict_adapted(fast, _one_task(read))[0]

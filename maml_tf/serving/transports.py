@@ -15,6 +15,7 @@ from maml_tf.serving.results import (
     ServiceError,
     Unreachable,
     error_from,
+    not_offered,
 )
 from maml_tf.serving.saved_model import load_signatures
 
@@ -60,6 +61,8 @@ class LocalTransport:
 
         if not self.signatures:
             raise ServiceError("The client is closed; make a new one.")
+        if signature not in self.signatures:
+            raise not_offered(signature)
         try:
             outputs = self.signatures[signature](
                 **{name: tf.constant(value) for name, value in inputs.items()}

@@ -41,6 +41,11 @@ def warm_up_requests(
             support_texts=texts["support_texts"], support_labels=texts["support_labels"]
         ),
     }
+    if "examples" in signatures:
+        support = {key: texts[key] for key in ("support_texts", "support_labels")}
+        read = signatures["examples"](**support)["texts"]
+        known["example_vectors"] = _vectors(signatures["embed"], read)
+        known["query_vectors"] = _vectors(signatures["embed"], texts["texts"])
     requests = []
     for name, signature in sorted(signatures.items()):
         wanted = signature.structured_input_signature[1]
@@ -51,6 +56,11 @@ def warm_up_requests(
         signature(**inputs)
         requests.append((name, inputs))
     return requests
+
+
+def _vectors(embed: Any, texts: tf.Tensor) -> tf.Tensor:
+    """Vectors of texts, one at a time, which every export's limits allow."""
+    return tf.concat([embed(texts=text[tf.newaxis])["vectors"] for text in texts], 0)
 
 
 def write_warm_up(version: str | Path, model: str) -> list[str]:
