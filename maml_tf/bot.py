@@ -152,7 +152,7 @@ class Bot:
     @cached_property
     def client(self) -> Client:
         """The service that learns and answers."""
-        return _client_of(self.model)
+        return client_of(self.model)
 
     def __getstate__(self) -> dict[str, Any]:
         # A connection is made anew wherever a bot is unpickled.
@@ -162,7 +162,8 @@ class Bot:
         return f"Bot(model={self.model!r})"
 
 
-def _client_of(model: Any) -> Client:
+def client_of(model: Any) -> Client:
+    """A client of what `Bot` takes as its model."""
     if isinstance(model, Client):
         return model
     if model is None:

@@ -15,6 +15,7 @@ from maml_tf.episodes.fields import clean_label, clean_text
 from maml_tf.episodes.rasa_entities import without_entities
 from maml_tf.episodes.reading import Reading
 from maml_tf.episodes.text_files import lines_of
+from maml_tf.episodes.yaml_nodes import compose, fields_of, is_null, place_of
 
 if TYPE_CHECKING:
     import yaml
@@ -22,12 +23,16 @@ if TYPE_CHECKING:
 # Other blocks beside intents, and other sections beside the NLU data, in the plural.
 BLOCKS = {"synonym": "synonyms", "regex": "regular expressions", "lookup": "lookups"}
 SECTIONS = {"responses": "responses", "stories": "stories", "rules": "rules"}
-NULLS = {"", "~", "null", "Null", "NULL"}
 CONVERT = "convert it by Rasa 2: rasa data convert nlu --format yaml"
 
 
-def read_rasa(path: Path, reading: Reading) -> None:
+def read_rasa(path: Path, reading: Reading, *, responses_alone: bool = False) -> None:
     """Adds the examples of every intent in a file, or in all files below a folder.
+
+    Args:
+        path: of the file or folder.
+        reading: where they are added.
+        responses_alone: whether a file may hold no NLU data.
 
     Raises:
         CorpusError: naming the file, the line and what is wrong there.
@@ -43,17 +48,19 @@ def read_rasa(path: Path, reading: Reading) -> None:
         for file in files:
             _read_file(file, reading, within_folder=True)
         return
-    _read_file(path, reading, within_folder=False)
+    _read_file(path, reading, within_folder=False, may_lack_nlu=responses_alone)
 
 
-def _read_file(path: Path, reading: Reading, *, within_folder: bool) -> None:
+def _read_file(
+    path: Path, reading: Reading, *, within_folder: bool, may_lack_nlu: bool = False
+) -> None:
     text = reading.open(path)
     if re.search(r"(?m)^\s*## *(intent|synonym|regex|lookup):", text):
         raise CorpusError(f"{path} is Rasa's older Markdown; {CONVERT}.")
     if re.search(r'^\s*\{\s*"rasa_nlu_data"', text):
         raise CorpusError(f"{path} is Rasa's older JSON; {CONVERT}.")
-    root = None if path.suffix.lower() in {".md", ".json"} else _compose(text, path)
-    sections = {} if root is None or root.id != "mapping" else _fields(root, path)
+    root = None if path.suffix.lower() in {".md", ".json"} else compose(text, path)
+    sections = {} if root is None or root.id != "mapping" else fields_of(root, path)
     for name, what in SECTIONS.items():
         if name in sections and sections[name].id in ("mapping", "sequence"):
             reading.skip(what, len(sections[name].value))
@@ -63,72 +70,26 @@ def _read_file(path: Path, reading: Reading, *, within_folder: bool) -> None:
     elif within_folder:
         reading.files -= 1
         reading.skip("files without nlu data")
-    else:
+    elif not may_lack_nlu:
         raise CorpusError(
             f"{path} has no nlu section; a file of Rasa's begins its examples with a "
             "line `nlu:`."
         )
 
 
-def _compose(text: str, path: Path) -> "yaml.Node | None":
-    """The YAML document as nodes, whose scalars are the strings that were written.
-
-    Loading would make booleans of `yes`, `on` and `no`, and numbers of other names.
-    """
-    import yaml
-
-    try:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f", line {mark.line + 1}," if mark else ""
-        raise CorpusError(f"{path}{line} is not YAML: {error.problem}.") from error
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise CorpusError(f"{path} is not YAML: {reason:.120}.") from error
-    except RecursionError as error:
-        raise CorpusError(f"{path} is nested too deep to be read.") from error
-    except ValueError as error:  # an escape beyond the last character of Unicode
-        raise CorpusError(f"{path} is not YAML: {error!s:.120}.") from error
-
-
-def _place(node: "yaml.Node", path: Path) -> str:
-    return f"{path}, line {node.start_mark.line + 1},"
-
-
-def _fields(node: "yaml.Node", path: Path) -> "dict[str, yaml.Node]":
-    """The values of a mapping by their names, of which none stands twice."""
-    found: dict[str, yaml.Node] = {}
-    for key, value in node.value:
-        if key.id != "scalar":
-            continue
-        if key.value in found:
-            raise CorpusError(
-                f"{_place(key, path)} names {key.value!r:.40} a second time in one "
-                "block; keep one of them."
-            )
-        found[key.value] = value
-    return found
-
-
-def _is_null(node: "yaml.Node") -> bool:
-    # Quoted, such a word is a text.
-    return node.id == "scalar" and node.style is None and node.value in NULLS
-
-
 def _blocks(section: "yaml.Node", path: Path) -> "Iterator[dict[str, yaml.Node]]":
-    if _is_null(section):
+    if is_null(section):
         return
     if section.id != "sequence":
         raise CorpusError(
-            f"{_place(section, path)} has no list under nlu; begin each block there "
+            f"{place_of(section, path)} has no list under nlu; begin each block there "
             "with `- intent: NAME`."
         )
     for block in section.value:
-        fields = _fields(block, path) if block.id == "mapping" else {}
+        fields = fields_of(block, path) if block.id == "mapping" else {}
         if not {"intent", *BLOCKS} & set(fields):
             raise CorpusError(
-                f"{_place(block, path)} is no block of NLU data; begin it with "
+                f"{place_of(block, path)} is no block of NLU data; begin it with "
                 f"`- intent: NAME` (or {', '.join(BLOCKS)})."
             )
         yield fields
@@ -140,11 +101,13 @@ def _read_block(block: "dict[str, yaml.Node]", path: Path, reading: Reading) -> 
         reading.skip(next(BLOCKS[name] for name in BLOCKS if name in block))
         return
     name = block["intent"]
-    if name.id != "scalar" or _is_null(name):
-        raise CorpusError(f"{_place(name, path)} has no name for an intent; give one.")
-    intent = clean_label(name.value, _place(name, path), "name for an intent")
+    if name.id != "scalar" or is_null(name):
+        raise CorpusError(
+            f"{place_of(name, path)} has no name for an intent; give one."
+        )
+    intent = clean_label(name.value, place_of(name, path), "name for an intent")
     before = len(reading.rows)
-    if examples is not None and not _is_null(examples):
+    if examples is not None and not is_null(examples):
         for line, example in _examples(examples, path, reading):
             place = f"{path}, line {line},"
             text, synonyms = without_entities(example, place)
@@ -163,7 +126,7 @@ def _examples(
         return
     if node.id != "scalar" or node.style == ">":
         raise CorpusError(
-            f"{_place(node, path)} has no block of examples; write `examples: |` and "
+            f"{place_of(node, path)} has no block of examples; write `examples: |` and "
             "below it a line `- …` for each."
         )
     # A literal block begins on the line after its `|`.
@@ -188,15 +151,15 @@ def _examples(
 def _listed_examples(node: "yaml.Node", path: Path) -> Iterator[tuple[int, str]]:
     """Examples with metadata: a list of blocks with a `text` each."""
     entries = [
-        (entry, _fields(entry, path) if entry.id == "mapping" else {})
+        (entry, fields_of(entry, path) if entry.id == "mapping" else {})
         for entry in node.value
     ]
     with_metadata = any("metadata" in fields for _, fields in entries)
     for entry, fields in entries:
         text = fields.get("text")
-        if text is None or text.id != "scalar" or _is_null(text):
+        if text is None or text.id != "scalar" or is_null(text):
             raise CorpusError(
-                f"{_place(entry, path)} has no text for an example; write "
+                f"{place_of(entry, path)} has no text for an example; write "
                 "`- text: |` and the sentence below it, or list examples under "
                 "`examples: |`."
             )
@@ -204,8 +167,8 @@ def _listed_examples(node: "yaml.Node", path: Path) -> Iterator[tuple[int, str]]
         # metadata they are surely meant as they stand.
         if text.style is None and not with_metadata:
             raise CorpusError(
-                f"{_place(text, path)} has an unquoted text for an example, which YAML "
-                "ends at ` #`; write `- text: |` and the sentence below it, or list "
-                "examples under `examples: |`."
+                f"{place_of(text, path)} has an unquoted text for an example, which "
+                "YAML ends at ` #`; write `- text: |` and the sentence below it, or "
+                "list examples under `examples: |`."
             )
         yield text.start_mark.line + (2 if text.style in ("|", ">") else 1), text.value

@@ -69,7 +69,7 @@ class ServedVectors:
     def adapt_vectors(
         self, example_vectors: Any, support_texts: Any, support_labels: Any
     ) -> Tensors:
-        """The state of `adapt`, from vectors `[more, dim]` of the texts of `examples`."""
+        """The state of `adapt`, from vectors `[more, dim]` of what `examples` named."""
         vectors = tf.ensure_shape(example_vectors, [None, None])
         texts, labels = _of_rank_one(support_texts, support_labels)
         faults = Faults()

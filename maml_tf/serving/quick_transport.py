@@ -35,7 +35,7 @@ class QuickTransport:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        version = version_folder(folder)
+        self.version = version = version_folder(folder)
         self._tf = tf = tensorflow_for_exports()
         from google.protobuf.message import DecodeError
         from tensorflow.core.protobuf import saved_model_pb2

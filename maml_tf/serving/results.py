@@ -107,7 +107,7 @@ class StaleStateError(RequestError):
 
 
 class NotOffered(RequestError):
-    """The export has no such signature: it is older, or its learner has no use for it."""
+    """The export has no such signature; it is older, or its learner has no use."""
 
 
 class ServiceError(RuntimeError):

@@ -1,8 +1,9 @@
 """What an export can be asked: classify, adapt, predict, embed, on raw strings.
 
 Where adapting leaves the encoder alone it can be asked on vectors too; see
-`over_vectors`. All model code sits in a few functions, each traced once: reading texts, learning and
-answering. The signatures around them differ only in what goes in and comes out.
+`over_vectors`. All model code sits in a few functions, each traced once: reading
+texts, learning and answering. The signatures around them differ only in what goes in
+and comes out.
 """
 
 from functools import partial

@@ -7,9 +7,10 @@ comes between learning and storing loses nothing.
 
 import json
 import sqlite3
-import threading
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+
+from maml_tf.serving.sqlite_file import OF_BOTS, SQLiteFile
 
 Examples = list[tuple[str, str]]
 
@@ -67,53 +68,25 @@ class SQLiteBackend:
     """
 
     def __init__(self, path: str | Path, patience: float = 30.0) -> None:
-        self.path, self.patience = str(Path(path).expanduser()), patience
-        self._local = threading.local()
-        with self._connection() as connection:
-            connection.executescript(
-                """
-                PRAGMA journal_mode = WAL;
-                CREATE TABLE IF NOT EXISTS bots (
-                    bot TEXT PRIMARY KEY, revision INTEGER NOT NULL,
-                    state BLOB, state_revision INTEGER);
-                CREATE TABLE IF NOT EXISTS examples (
-                    id INTEGER PRIMARY KEY AUTOINCREMENT, bot TEXT NOT NULL,
-                    text TEXT NOT NULL, label TEXT NOT NULL);
-                CREATE INDEX IF NOT EXISTS examples_of_bot ON examples (bot, id);
-                """
-            )
-
-    def _connection(self) -> sqlite3.Connection:
-        """One connection a thread; `with` commits it, or rolls it back on an error."""
-        if not hasattr(self._local, "connection"):
-            self._local.connection = sqlite3.connect(self.path, timeout=self.patience)
-        return self._local.connection
-
-    def _change(self, connection: sqlite3.Connection, bot: str) -> None:
-        connection.execute(
-            "INSERT INTO bots (bot, revision) VALUES (?, 1) ON CONFLICT (bot) "
-            "DO UPDATE SET revision = revision + 1",
-            (bot,),
-        )
+        self.file = SQLiteFile(path, patience)
 
     def add(self, bot: str, examples: Examples) -> None:
-        with self._connection() as connection:
-            self._change(connection, bot)
+        with self.file.transaction(write=True) as connection:
+            change_revision(connection, bot)
             connection.executemany(
                 "INSERT INTO examples (bot, text, label) VALUES (?, ?, ?)",
                 [(bot, text, label) for text, label in examples],
             )
 
     def remove(self, bot: str, text: str) -> int:
-        with self._connection() as connection:
-            self._change(connection, bot)
+        with self.file.transaction(write=True) as connection:
+            change_revision(connection, bot)
             return connection.execute(
                 "DELETE FROM examples WHERE bot = ? AND text = ?", (bot, text)
             ).rowcount
 
     def read(self, bot: str) -> Bot:
-        with self._connection() as connection:
-            connection.execute("BEGIN")  # both reads see the same moment
+        with self.file.transaction() as connection:
             row = connection.execute(
                 "SELECT revision, CASE WHEN state_revision = revision THEN state END "
                 "FROM bots WHERE bot = ?",
@@ -126,7 +99,7 @@ class SQLiteBackend:
         return Bot(revision, examples, state)
 
     def save_state(self, bot: str, revision: int, state: bytes) -> None:
-        with self._connection() as connection:
+        with self.file.transaction(write=True) as connection:
             connection.execute(
                 "UPDATE bots SET state = ?, state_revision = ? "
                 "WHERE bot = ? AND revision = ?",
@@ -134,17 +107,27 @@ class SQLiteBackend:
             )
 
     def delete(self, bot: str) -> None:
-        with self._connection() as connection:
-            self._change(connection, bot)
-            connection.execute("DELETE FROM examples WHERE bot = ?", (bot,))
+        with self.file.transaction(write=True) as connection:
+            change_revision(connection, bot)
+            for table in OF_BOTS:
+                connection.execute(f"DELETE FROM {table} WHERE bot = ?", (bot,))
             connection.execute("UPDATE bots SET state = NULL WHERE bot = ?", (bot,))
 
     def bots(self) -> list[str]:
-        with self._connection() as connection:
+        with self.file.transaction() as connection:
             rows = connection.execute(
                 "SELECT DISTINCT bot FROM examples ORDER BY bot"
             ).fetchall()
         return [bot for (bot,) in rows]
+
+
+def change_revision(connection: sqlite3.Connection, bot: str) -> None:
+    """Says, within a transaction, that the examples of a bot are other ones now."""
+    connection.execute(
+        "INSERT INTO bots (bot, revision) VALUES (?, 1) ON CONFLICT (bot) "
+        "DO UPDATE SET revision = revision + 1",
+        (bot,),
+    )
 
 
 class RedisBackend:

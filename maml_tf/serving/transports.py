@@ -17,7 +17,7 @@ from maml_tf.serving.results import (
     error_from,
     not_offered,
 )
-from maml_tf.serving.saved_model import load_signatures
+from maml_tf.serving.saved_model import load_signatures, version_folder
 
 Arrays = dict[str, np.ndarray]
 ONLY_OUTPUT = {"embed": "vectors"}
@@ -54,7 +54,8 @@ class LocalTransport:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.signatures = load_signatures(folder)
+        self.version = version_folder(folder)
+        self.signatures = load_signatures(self.version)
 
     def call(self, signature: str, inputs: Arrays, timeout: float) -> Arrays:
         import tensorflow as tf
