@@ -53,6 +53,7 @@ __getattr__, __dir__ = lazy_attributes(
     {name: _HOMES.get(name, "maml_tf.learners") for name in __all__},
     (
         "base_learners",
+        "chatbot",
         "episodes",
         "evaluation",
         "inner_loop",

@@ -87,7 +87,10 @@ def test_responses_alone(bot, write):
 REFUSED = {
     "half a YAML": ('nlu:\n- intent: "greet', "is not YAML"),
     "half a JSON": ('{"text": "hi", "inte', "line 1, is not JSON"),
-    "a web page": ("<!DOCTYPE html>\n<html><body>: x</body></html>", "no nlu section"),
+    "a web page": (
+        "<!DOCTYPE html>\n<html><body>: x</body></html>",
+        "line 2, is not YAML",
+    ),
     "prose": ("To whom it may concern,\n\nhello.", "no nlu section"),
     "JSON of another kind": ('{"a": 1}', "neither a text with an intent"),
     "a JSON list": ("[1, 2]", "is not an object"),
@@ -177,10 +180,8 @@ intents = st.dictionaries(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_what_goes_out_comes_in(format, held, tmp_path):
-    # Rasa's marks of entities, `[words](type)`, are read as such.
-    if format == "rasa":
-        held = json.loads(json.dumps(held).replace("[", "(")) if False else held
     bots = [Intent(name, *rows) for name, rows in held.items()]
+    # In Rasa's format `[words](type)` marks an entity.
     if format == "rasa" and any("[" in t for bot in bots for t in bot.examples):
         return
     path = tmp_path / "bot.any"

@@ -89,10 +89,12 @@ static void print_tensor(TF_Tensor *tensor) {
       printf("\n");
     } else if (type == TF_BOOL) {
       printf("%d\n", ((unsigned char *)data)[i] != 0);
+    } else if (type == TF_INT32) {
+      printf("%d\n", ((int32_t *)data)[i]);
     } else if (type == TF_FLOAT) {
       printf("%.9g\n", ((float *)data)[i]);
     } else {
-      die("output", "is neither string, bool nor float");
+      die("output", "is neither string, bool, int32 nor float");
     }
   }
 }

@@ -110,8 +110,24 @@ def requests(signatures):
         "adapt": support,
         "predict": {**state, "query_texts": QUERIES},
     }
+    if "examples" in signatures:
+        wanted = signatures["examples"](
+            **{k: tf.constant(v) for k, v in support.items()}
+        )
+        vectors = {
+            key: signatures["embed"](texts=texts)["vectors"].numpy()
+            for key, texts in (("e", wanted["texts"]), ("q", tf.constant(QUERIES)))
+        }
+        over_vectors = {
+            "examples": support,
+            "adapt_vectors": {**support, "example_vectors": vectors["e"]},
+            "predict_vectors": {**state, "query_vectors": vectors["q"]},
+        }
+    else:
+        over_vectors = {}
     return {
         **plain,
+        **over_vectors,
         "embed": {"texts": QUERIES},
         **{
             f"{name}_tasks": {k: np.asarray(v)[None] for k, v in inputs.items()}
