@@ -76,6 +76,22 @@ def test_teach_ask_correct_undo(client):
     assert client.get("/api/bot?bot=bot").json()["negatives"] == []
 
 
+def test_thumbs_reach_the_answer_that_was_given(client, fakes):
+    teach(client)
+    first = call(client, "reply", text="lamp")
+    call(client, "reply", text="song")
+    judged = {"asked": "lamp", "said": first["text"]}
+    call(client, "thumbs", **judged, number=first["number"], up=False)
+    # A server that was started anew knows no number: the same answer is judged.
+    call(client, "thumbs", **judged, number=10**9, up=True)
+    (early, down), (late, up) = fakes["bot"].judged
+    assert (early.text, down) == (late.text, not up) == ("On.", False)
+    said = call(client, "thumbs", 400, asked="lamp", said="Off.", number=1, up=True)
+    assert "otherwise" in said["error"]
+    said = call(client, "thumbs", 400, asked="lamp", said="On.", number=True, up=True)
+    assert "whole number" in said["error"]
+
+
 def test_forgetting(client):
     teach(client)
     assert call(client, "forget_example", intent="light", text="lamp on") == {

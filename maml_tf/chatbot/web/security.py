@@ -61,7 +61,7 @@ class Guarded:
     Args:
         app: what answers.
         token: what calls bring as `Authorization: Bearer TOKEN`, or None.
-        calls: the path below which calls lie; all else is the page, which holds nothing.
+        calls: the path below which calls lie; all else is the page, no secret.
     """
 
     def __init__(

@@ -152,7 +152,7 @@ function hand(up) {
     svg("path", { d: HAND, transform: turned }));
 }
 
-const judged = ({ asked, reply, id }) => ({ asked, reply, id });
+const judged = ({ asked, reply }) => ({ asked, said: reply.text, number: reply.number });
 
 // One click says what it should have been.
 function fixes(message) {
