@@ -32,6 +32,15 @@ SUPPORT = {
         "can somebody from your staff call me",
     ],
 }
+# What the bot of the web page says.
+RESPONSES = {
+    "order a pizza": "With pleasure. Which one, and for what time?",
+    "track a parcel": "It left our depot this morning and is with the courier.",
+    "book a haircut": "Friday at ten or at three is still free. Which suits you?",
+    "cancel a subscription": "Done. Nothing is charged from next month on.",
+    "opening hours": "We are open from nine to seven, on Sundays from eleven.",
+    "talk to a person": "I am putting you through to a colleague.",
+}
 QUERIES = [
     "two slices of pepperoni with extra cheese",
     "when will the courier be here",

@@ -76,20 +76,17 @@ def test_teach_ask_correct_undo(client):
     assert client.get("/api/bot?bot=bot").json()["negatives"] == []
 
 
-def test_thumbs_reach_the_answer_that_was_given(client, fakes):
+def test_thumbs_bring_back_the_answer_that_was_given(client, fakes):
     teach(client)
-    first = call(client, "reply", text="lamp")
-    call(client, "reply", text="song")
-    judged = {"asked": "lamp", "said": first["text"]}
-    call(client, "thumbs", **judged, number=first["number"], up=False)
-    # A server that was started anew knows no number: the same answer is judged.
-    call(client, "thumbs", **judged, number=10**9, up=True)
-    (early, down), (late, up) = fakes["bot"].judged
-    assert (early.text, down) == (late.text, not up) == ("On.", False)
-    said = call(client, "thumbs", 400, asked="lamp", said="Off.", number=1, up=True)
-    assert "otherwise" in said["error"]
-    said = call(client, "thumbs", 400, asked="lamp", said="On.", number=True, up=True)
-    assert "whole number" in said["error"]
+    reply = call(client, "reply", text="lamp")
+    judged = {name: reply[name] for name in ("text", "intent", "kind")}
+    call(client, "thumbs", **judged, asked="lamp", up=False)
+    ((kept, up),) = fakes["bot"].judged
+    assert (kept.text, kept.intent, kept.asked, up) == ("On.", "light", "lamp", False)
+    said = call(client, "thumbs", 400, **judged, asked="lamp", up="yes")
+    assert "true or false" in said["error"]
+    said = call(client, "thumbs", 400, **{**judged, "intent": None}, asked="a", up=True)
+    assert "intent has to be a text" in said["error"]
 
 
 def test_forgetting(client):

@@ -18,8 +18,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from maml_tf.chatbot.records import Reply
 from maml_tf.chatbot.web.open_bots import OpenBots
-from maml_tf.chatbot.web.recent_replies import RecentReplies
 from maml_tf.chatbot.web.request_bodies import (
     LARGEST_CALL,
     LARGEST_FILE,
@@ -37,6 +37,7 @@ ENDINGS = {"rasa": "yml", "jsonl": "jsonl"}
 
 # What a call does with a chatbot; the path is `/api/NAME`.
 CALLS: dict[str, Callable[[Any, Fields], Any]] = {
+    "reply": lambda bot, call: asdict(bot.reply(call.text("text"))),
     "teach": lambda bot, call: asdict(
         bot.teach(call.text("intent"), call.texts("examples"), call.texts("responses"))
     ),
@@ -48,8 +49,26 @@ CALLS: dict[str, Callable[[Any, Fields], Any]] = {
     "forget_example": lambda bot, call: {
         "removed": bot.forget_example(call.text("intent"), call.text("text"))
     },
+    "thumbs": lambda bot, call: asdict(bot.thumbs(_judged(call), call.flag("up"))),
     "undo": lambda bot, call: {"said": bot.undo()},
 }
+
+
+def _judged(call: Fields) -> Reply:
+    """The reply that a person thinks something of, as their page remembers it.
+
+    The server keeps no conversations, so that nothing of them is lost when it ends.
+    """
+    return Reply(
+        call.text("text"),
+        call.text("intent"),
+        confidence=1.0,
+        alternatives=[],
+        because=[],
+        kind="generated" if call.text("kind") == "generated" else "answer",
+        margin=None,
+        asked=call.text("asked"),
+    )
 
 
 def create_app(
@@ -65,8 +84,6 @@ def create_app(
     """
     answers = _Answers(bots, threads)
     calls = [
-        Route("/reply", answers.reply, methods=["POST"]),
-        Route("/thumbs", answers.thumbs, methods=["POST"]),
         *(
             Route(f"/{name}", partial(answers.call, work=work), methods=["POST"])
             for name, work in CALLS.items()
@@ -100,7 +117,6 @@ class _Answers:
     def __init__(self, bots: OpenBots, threads: int) -> None:
         self.open = bots
         self.threads = threads
-        self.recent = RecentReplies()
         self._limiter: anyio.CapacityLimiter | None = None
 
     async def call(
@@ -109,28 +125,6 @@ class _Answers:
         fields = await read_fields(request)
         name = fields.text("bot")
         return await self._json(lambda: work(self.open.get(name), fields))
-
-    async def reply(self, request: Request) -> Response:
-        fields = await read_fields(request)
-        name, text = fields.text("bot"), fields.text("text")
-
-        def answered() -> dict[str, Any]:
-            reply = self.open.get(name).reply(text)
-            return {**asdict(reply), "number": self.recent.keep(name, reply)}
-
-        return await self._json(answered)
-
-    async def thumbs(self, request: Request) -> Response:
-        fields = await read_fields(request)
-        name, up, number = fields.text("bot"), fields.flag("up"), fields.count("number")
-        asked, said = fields.text("asked"), fields.text("said")
-
-        def taught() -> dict[str, Any]:
-            bot = self.open.get(name)
-            reply = self.recent.judged(name, bot, number, asked, said)
-            return asdict(bot.thumbs(reply, up))
-
-        return await self._json(taught)
 
     async def take_file(self, request: Request) -> Response:
         content = await read_file(request)

@@ -58,13 +58,6 @@ class Fields:
             raise RequestError(f"{name} has to be true or false.")
         return value
 
-    def count(self, name: str) -> int:
-        """A whole number."""
-        value = self.values.get(name)
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise RequestError(f"{name} has to be a whole number.")
-        return value
-
 
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):

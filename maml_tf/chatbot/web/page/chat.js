@@ -17,7 +17,7 @@ function themes() {
   const root = document.documentElement;
   const show = () => {
     const now = THEMES[root.dataset.theme ?? ""];
-    button.textContent = now;
+    button.replaceChildren(el("span", { class: "quiet wide" }, "Theme "), now);
     button.setAttribute("aria-label", `Theme: ${now}`);
   };
   button.addEventListener("click", () => {

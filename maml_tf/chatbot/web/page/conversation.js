@@ -102,7 +102,8 @@ function drawnReply(message) {
   node.append(
     el("span", { class: "hidden" }, "Bot: "),
     el("p", { class: "bubble", dir: "auto" }, reply.text),
-    el("div", { class: "foot" }, explained, thumb(message, true), thumb(message, false),
+    el("div", { class: "foot" }, explained,
+      reply.intent ? [thumb(message, true), thumb(message, false)] : "",
       button("Correct", () => {
         node.classList.toggle("fixing");
         node.querySelector(".fix button")?.focus();
@@ -152,7 +153,7 @@ function hand(up) {
     svg("path", { d: HAND, transform: turned }));
 }
 
-const judged = ({ asked, reply }) => ({ asked, said: reply.text, number: reply.number });
+const judged = ({ asked, reply: { text, intent, kind } }) => ({ asked, text, intent, kind });
 
 // One click says what it should have been.
 function fixes(message) {

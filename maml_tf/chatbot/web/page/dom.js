@@ -10,7 +10,7 @@ function fill(node, properties, children) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else node.setAttribute(name, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((child) => child || child === 0));
+  node.append(...children.flat(Infinity).filter((child) => child || child === 0));
   return node;
 }
 
@@ -35,7 +35,7 @@ export const lines = (text) =>
 // A bar of a share; the number beside it says the same to those who do not see it.
 export function meter(share, kind = "") {
   const part = el("span", { class: kind });
-  part.style.width = `${Math.max(1, Math.min(100, share * 100))}%`;
+  part.style.width = `${Math.max(0, Math.min(100, share * 100))}%`;
   return el("span", { class: "meter", "aria-hidden": "true" }, part);
 }
 

@@ -5,7 +5,7 @@ import { byId, el, markPath, svg } from "./dom.js";
 import { placeOf, state, watch } from "./state.js";
 
 const WIDE = 340;
-const HIGH = 250;
+const HIGH = 230;
 const EDGE = 18;
 const MOST_NAMES = 12;
 let drawnFor = "";

@@ -41,7 +41,7 @@ export async function undo() {
   try {
     const answer = await call("undo", { bot: state.bot });
     await refresh();
-    toast(answer.said);
+    toast(`Undone: ${answer.said}.`);
   } catch (error) {
     toast(error.message);
   }

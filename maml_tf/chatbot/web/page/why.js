@@ -21,12 +21,14 @@ export function explain(message) {
     return;
   }
   const { reply, asked } = message;
-  place.replaceChildren(
-    el("blockquote", { dir: "auto" }, asked.length > 300 ? `${asked.slice(0, 300)}…` : asked),
+  const quoted = asked.length > 300 ? `${asked.slice(0, 300)}…` : asked;
+  const parts = [
+    el("blockquote", { dir: "auto" }, quoted),
     SAID[reply.kind] ? el("p", { class: "quiet" }, SAID[reply.kind]) : "",
     bars(reply),
     reasons(reply),
-  );
+  ];
+  place.replaceChildren(...parts.flat().filter(Boolean));
 }
 
 function bars(reply) {
@@ -54,7 +56,7 @@ function bars(reply) {
 function reasons(reply) {
   if (!reply.because.length) return "";
   return [
-    el("h3", {}, "Because it was taught"),
+    el("h3", {}, "Because it was taught", el("span", { class: "beside" }, "likeness")),
     el(
       "ul",
       { class: "because" },
@@ -63,8 +65,8 @@ function reasons(reply) {
           "li",
           {},
           mark(placeOf(one.intent)),
-          el("span", { dir: "auto" }, one.text, el("small", {}, one.intent)),
-          el("span", { class: "number" }, percent(one.weight)),
+          el("span", { dir: "auto" }, one.text, one.intent === reply.intent ? "" : el("small", {}, one.intent)),
+          el("span", { class: "number" }, one.weight.toFixed(2)),
         ),
       ),
     ),
