@@ -51,7 +51,7 @@ function welcome() {
       "p",
       {},
       state.intents.length
-        ? "I know the intents on the right. If I get you wrong, one click tells me better."
+        ? `I know ${state.intents.length} intents. If I get you wrong, one click tells me better.`
         : "Give me an intent and a few example sentences, or drop a file here. " +
             "I learn at once.",
     ),
@@ -163,6 +163,7 @@ function fixes(message) {
   const offered = [...near, ...rest].filter(
     (name) => reply.kind !== "answer" || name !== reply.intent,
   );
+  const chips = reply.kind === "answer" ? 2 : 3;
   const correct = (intent) =>
     tried(async () => {
       await change("correct", { text: asked, intent }, "");
@@ -174,13 +175,13 @@ function fixes(message) {
   });
   const choice = el("select", { "aria-label": "Another intent" },
     el("option", { value: "" }, "another…"),
-    offered.slice(3).map((name) => el("option", { value: name }, name)));
+    offered.slice(chips).map((name) => el("option", { value: name }, name)));
   choice.addEventListener("change", (event) => choice.value && correct(choice.value)(event));
   return el("div", { class: "fix" },
     el("span", { class: "quiet" }, reply.kind === "answer" ? "Not that?" : "Which is it?"),
-    offered.slice(0, 3).map((name) =>
+    offered.slice(0, chips).map((name) =>
       button([mark(placeOf(name)), name], correct(name), { class: "chip" })),
-    offered.length > 3 ? choice : "",
+    offered.length > chips ? choice : "",
     button("a new intent", () => teachWith(asked), { class: "chip" }),
     button("none of them", never, { class: "chip" }));
 }

@@ -27,7 +27,12 @@ export function button(label, onclick, properties = {}) {
   return el("button", { type: "button", onclick, ...properties }, label);
 }
 
-export const percent = (share) => `${Math.round(share * 100)} %`;
+// Neither certain nor impossible by rounding alone.
+export function percent(share) {
+  if (share > 0 && share < 0.01) return "< 1 %";
+  if (share < 1 && share > 0.99) return "> 99 %";
+  return `${Math.round(share * 100)} %`;
+}
 
 export const lines = (text) =>
   text.split("\n").map((line) => line.trim()).filter(Boolean);

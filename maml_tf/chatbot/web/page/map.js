@@ -5,9 +5,13 @@ import { byId, el, markPath, svg } from "./dom.js";
 import { placeOf, state, watch } from "./state.js";
 
 const WIDE = 340;
-const HIGH = 230;
+const HIGH = 250;
 const EDGE = 18;
 const MOST_NAMES = 12;
+// Where a name may stand from the middle of its marks, the nearest first.
+const MOVES = [0, -30, 30, -60, 60, -90, 90]
+  .flatMap((aside) => [-12, 20, 4, -24, 32, -36, 44, -48, 56, -60, 68].map((move) => [aside, move]))
+  .sort((a, b) => Math.hypot(...a) - Math.hypot(...b));
 let drawnFor = "";
 
 export function start() {
@@ -71,7 +75,7 @@ function drawnDot(dot) {
   );
 }
 
-// Names at the middle of their marks, moved up or down where two would overlap.
+// Names near the middle of their marks, moved where they would cover something.
 function drawnNames(dots) {
   const taken = dots.map((dot) => box(dot.left, dot.top + 4, 12));
   const named = [];
@@ -83,12 +87,17 @@ function drawnNames(dots) {
     const middle = own.reduce((sum, dot) => sum + dot.left, 0) / own.length;
     const left = Math.min(Math.max(middle, half), WIDE - half);
     const top = own.reduce((sum, dot) => sum + dot.top, 0) / own.length;
-    const tries = [-12, 20, -24, 32, 4, -36, 44, -48, 56].map((move) =>
-      box(left, Math.min(Math.max(top + move, 11), HIGH - 5), half * 2),
+    const tries = MOVES.map(([aside, move]) =>
+      box(
+        Math.min(Math.max(left + aside, half), WIDE - half),
+        Math.min(Math.max(top + move, 11), HIGH - 5),
+        half * 2,
+      ),
     );
+    // The first of the nearest places where it covers least.
     const cost = (one) => taken.filter((other) => meets(one, other)).length;
     const best = tries.reduce((a, b) => (cost(b) < cost(a) ? b : a));
-    // Twice, so that a name is kept off another name rather than off a mark.
+    // Thrice, so that a name is kept off another name rather than off a mark.
     taken.push(best, best, best);
     named.push(svg("text", { x: best.x, y: best.y, class: "map-name" }, text));
     if (named.length === MOST_NAMES) break;

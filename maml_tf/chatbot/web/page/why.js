@@ -4,6 +4,7 @@ import { byId, el, mark, meter, percent } from "./dom.js";
 import { placeOf } from "./state.js";
 
 const BARS = 5;
+const REASONS = 5;
 const SAID = {
   answer: "",
   unsure: "It is like nothing that was taught, so no intent was chosen.",
@@ -55,12 +56,14 @@ function bars(reply) {
 
 function reasons(reply) {
   if (!reply.because.length) return "";
+  const strongest = [...reply.because].sort((a, b) => b.weight - a.weight).slice(0, REASONS);
   return [
-    el("h3", {}, "Because it was taught", el("span", { class: "beside" }, "likeness")),
+    el("h3", {}, reply.intent ? "Because it was taught" : "Nearest of what was taught",
+      el("span", { class: "beside" }, "weight")),
     el(
       "ul",
       { class: "because" },
-      reply.because.map((one) =>
+      strongest.map((one) =>
         el(
           "li",
           {},
