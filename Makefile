@@ -4,7 +4,7 @@ RUN = $(VENV)/bin/python
 # Twice quiet: errors alone, and nothing of newer versions of pip.
 PIP = $(RUN) -m pip -qq --disable-pip-version-check
 
-.PHONY: install demo test lint docs clean
+.PHONY: install demo chat test lint docs clean
 
 install: $(VENV)/installed
 
@@ -19,6 +19,11 @@ $(VENV)/installed: setup.cfg setup.py
 
 demo: install
 	@$(RUN) -m training.demo
+
+# On the demo's export, which is written where there is none, with a small sample bot.
+chat: install
+	@test -d saved_models/demo || $(RUN) -m training.export --export_dir=saved_models/demo
+	@$(RUN) -m training.chat_web --saved_model=saved_models/demo --bot=shop --sample
 
 test: install
 	$(RUN) -m pytest -n 2 --dist worksteal

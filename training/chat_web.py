@@ -2,9 +2,10 @@
 
     python -m training.chat_web --saved_model=saved_models/demo
 
-Then http://127.0.0.1:8080 shows the conversation, what the bot knows and why it answered
-as it did. All that is taught lies in one SQLite file (--store), on the disk before the
-page says so. Without --saved_model the meta-trained default learns in this process.
+Then http://127.0.0.1:8080 shows the conversation, what the bot knows and why it
+answered as it did. All that is taught lies in one SQLite file (--store), on the disk
+before the page says so. Without --saved_model the meta-trained default learns in this
+process.
 
 By default only this machine can reach it. With another --host every call has to bring a
 token; the address that is printed holds it. See docs/chatbot.md.

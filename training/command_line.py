@@ -16,6 +16,7 @@ COMMANDS = (
     "export",
     "predict",
     "serve",
+    "chat_web",
     "report",
     "train",
     "evaluate",

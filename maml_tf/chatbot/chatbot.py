@@ -206,9 +206,18 @@ class Chatbot:
         """
         return self.memory.undo(self.bot)
 
-    def history(self) -> list[Event]:
-        """Every change, undone ones and the undoing included, newest last."""
-        return self.memory.history(self.bot)
+    def history(self, newest: int | None = None) -> list[Event]:
+        """Every change, undone ones and the undoing included, newest last.
+
+        Args:
+            newest: give no more than so many.
+        """
+        return self.memory.history(self.bot, -1 if newest is None else newest)
+
+    def revision(self) -> int:
+        """The number of the newest change; 0 before the first."""
+        events = self.memory.history(self.bot, 1)
+        return events[0].number if events else 0
 
     def intents(self) -> list[Intent]:
         """All intents with examples and responses, in the order of their names."""

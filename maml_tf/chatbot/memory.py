@@ -159,15 +159,15 @@ class Memory(SQLiteBackend):
             change_revision(connection, bot)
         return summary
 
-    def history(self, bot: str) -> list[Event]:
-        """All changes, newest last."""
+    def history(self, bot: str, newest: int = -1) -> list[Event]:
+        """All changes, or so many of the newest, newest last."""
         with self.file.transaction() as connection:
             rows = connection.execute(
                 "SELECT number, moment, kind, summary FROM events WHERE bot = ? "
-                "ORDER BY number",
-                (bot,),
+                "ORDER BY number DESC LIMIT ?",
+                (bot, newest),
             ).fetchall()
-        return [Event(*row) for row in rows]
+        return [Event(*row) for row in reversed(rows)]
 
     def rows(self, bot: str, table: str) -> list[tuple[Any, ...]]:
         """Examples, responses or verdicts, oldest first; see `COLUMNS`."""

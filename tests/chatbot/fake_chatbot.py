@@ -186,8 +186,11 @@ class FakeChatbot:
             self._changed("undo", "undid")
         return "The last change is undone."
 
-    def history(self):
-        return list(self.events)
+    def history(self, newest=None):
+        return self.events[-newest:] if newest else list(self.events)
+
+    def revision(self):
+        return len(self.events)
 
     def intents(self):
         return [Intent(name, *both) for name, both in self.known.items()]

@@ -205,7 +205,11 @@ def test_text_is_never_html_and_bad_input_is_said_where_one_looks(address, page)
     ask(page, evil)
     assert page.locator("#log b, #log img, #intents b, #why b, #why img").count() == 0
     assert evil in page.inner_text("#log")
-    for intent, said in (("", "empty"), ("?!", "letter or digit"), ("a" * 1000, "1000")):
+    for intent, said in (
+        ("", "empty"),
+        ("?!", "letter or digit"),
+        ("a" * 1000, "1000"),
+    ):
         page.fill("#teach-intent", intent)
         page.fill("#teach-examples", "something")
         page.click("#teach button")

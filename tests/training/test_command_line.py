@@ -65,6 +65,8 @@ def test_a_wheel_holds_one_package_and_no_tests(site):
         assert (site / "maml_tf" / package.relative_to(ROOT / "maml_tf")).is_dir()
     deltas = [p.name for p in (site / "maml_tf/base_learners/deltas").iterdir()]
     assert {"minilm-intents.npz", "minilm-intents.json"} <= set(deltas)
+    page = {p.name for p in (ROOT / "maml_tf/chatbot/web/page").iterdir()}
+    assert {p.name for p in (site / "maml_tf/chatbot/web/page").iterdir()} == page
     (entry,) = site.glob("*.dist-info/entry_points.txt")
     assert "maml-tf = maml_tf.commands.command_line:main" in entry.read_text()
 

@@ -29,10 +29,12 @@ from maml_tf.chatbot.web.request_bodies import (
     read_file,
 )
 from maml_tf.chatbot.web.security import Guarded
+from maml_tf.chatbot.web.views import Views
 from maml_tf.serving import RequestError, ServiceError
 
 PAGE = str(files("maml_tf.chatbot.web") / "page")
 EVENTS_SHOWN = 30
+OLDEST_MAP = 2.0  # seconds; placing thousands of examples takes a part of one
 ENDINGS = {"rasa": "yml", "jsonl": "jsonl"}
 
 # What a call does with a chatbot; the path is `/api/NAME`.
@@ -117,6 +119,7 @@ class _Answers:
     def __init__(self, bots: OpenBots, threads: int) -> None:
         self.open = bots
         self.threads = threads
+        self.views = Views()
         self._limiter: anyio.CapacityLimiter | None = None
 
     async def call(
@@ -143,17 +146,15 @@ class _Answers:
 
     async def bot(self, request: Request) -> Response:
         name = self._name(request)
-        return await self._json(lambda: _all_of(self.open.get(name)))
+        return await self._view(name, "bot", _all_of)
 
     async def revision(self, request: Request) -> Response:
         name = self._name(request)
-        return await self._json(lambda: {"revision": _revision(self.open.get(name))})
+        return await self._json(lambda: {"revision": self.open.get(name).revision()})
 
     async def map(self, request: Request) -> Response:
         name = self._name(request)
-        return await self._json(
-            lambda: {"places": [asdict(place) for place in self.open.get(name).map()]}
-        )
+        return await self._view(name, "map", _places_of, old_seconds=OLDEST_MAP)
 
     async def export(self, request: Request) -> Response:
         name = self._name(request)
@@ -168,6 +169,21 @@ class _Answers:
 
     async def _json(self, work: Callable[[], Any]) -> Response:
         return JSONResponse(await self._run(work))
+
+    async def _view(
+        self,
+        name: str,
+        kind: str,
+        make: Callable[[Any], dict[str, Any]],
+        old_seconds: float = 0.0,
+    ) -> Response:
+        def made() -> bytes:
+            bot = self.open.get(name)
+            return self.views.get(
+                (name, kind), bot.revision, lambda: make(bot), old_seconds
+            )
+
+        return Response(await self._run(made), media_type="application/json")
 
     async def _run(self, work: Callable[[], Any]) -> Any:
         if self._limiter is None:  # it belongs to the loop that runs
@@ -194,21 +210,18 @@ def _import(bot: Any, content: bytes, name: str) -> dict[str, Any]:
 
 
 def _all_of(bot: Any) -> dict[str, Any]:
-    events = bot.history()
     return {
-        "revision": _revision(bot),
         "intents": [asdict(intent) for intent in bot.intents()],
         "negatives": bot.negatives(),
         "history": [
             {"number": event.number, "when": str(event.when), "summary": event.summary}
-            for event in events[-EVENTS_SHOWN:]
+            for event in bot.history(EVENTS_SHOWN)
         ],
     }
 
 
-def _revision(bot: Any) -> int:
-    events = bot.history()
-    return events[-1].number if events else 0
+def _places_of(bot: Any) -> dict[str, Any]:
+    return {"places": [asdict(place) for place in bot.map()]}
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

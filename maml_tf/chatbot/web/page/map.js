@@ -15,17 +15,23 @@ const MOVES = [0, -30, 30, -60, 60, -90, 90]
 let drawnFor = "";
 
 export function start() {
-  watch(async () => {
+  watch(() => {
+    if (drawnFor !== `${state.bot}\n${state.revision}`) look();
+  });
+
+  async function look() {
     const wanted = `${state.bot}\n${state.revision}`;
-    if (wanted === drawnFor) return;
     drawnFor = wanted;
     try {
-      const { places } = await get("map", { bot: state.bot });
-      if (wanted === drawnFor) draw(places);
+      const { places, revision } = await get("map", { bot: state.bot });
+      if (wanted !== drawnFor) return;
+      draw(places);
+      // While many teach, the server gives everybody a map of a moment ago.
+      if (revision < state.revision) setTimeout(look, 2500);
     } catch (error) {
       byId("map").replaceChildren(el("p", { class: "quiet" }, error.message));
     }
-  });
+  }
 }
 
 function draw(places) {
