@@ -90,7 +90,9 @@ class ByteLevelTokenizer(keras_nlp.tokenizers.BytePairTokenizer):
         """Fills the tables; merging outside a graph would be traced at every call."""
         super()._set_vocabulary_and_merges_tf(*arguments)
         self._in_graph = tf.function(
-            self._ids, input_signature=[tf.TensorSpec([None], tf.string)]
+            self._ids,
+            input_signature=[tf.TensorSpec([None], tf.string)],
+            autograph=False,
         )
 
     def _ids(self, texts: tf.Tensor) -> tf.RaggedTensor:

@@ -32,10 +32,13 @@ class CausalLanguageModel(keras.Model):
         seed: makes the factors reproducible.
 
     Call arguments:
-        inputs: dict of `token_ids` and `padding_mask`, whole numbers `[batch, length]`.
+        inputs: dict of `token_ids` and `padding_mask`, whole numbers `[batch, length]`,
+            and perhaps `places` `[batch, asked]`, the tokens whose log-likelihoods are
+            asked for, none of them the first.
 
     Returns:
-        Log-likelihoods `[batch, length]`; 0 for the first token.
+        Log-likelihoods `[batch, length]`; 0 for the first token. With places `[batch,
+        asked]`.
 
     Raises:
         BaseLearnerError: if the backbone is no causal language model of that form, or
@@ -116,14 +119,15 @@ class CausalLanguageModel(keras.Model):
         return self.backbone(given, training=training)
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
-        return self.score(self.hidden(inputs, training=training), inputs["token_ids"])
+        hidden = self.hidden(inputs, training=training)
+        return self.score(hidden, inputs["token_ids"], inputs.get("places"))
 
-    def score(self, hidden: Any, token_ids: Any) -> tf.Tensor:
-        """The log-likelihood of each token after those before it `[batch, length]`."""
+    def score(self, hidden: Any, token_ids: Any, places: Any = None) -> tf.Tensor:
+        """The log-likelihoods that a call gives, of last hidden states."""
         # In a low precision sums over the vocabulary lose what they are about.
         dtype = keras.backend.result_type(self.variable_dtype, "float32")
         return next_token_log_likelihoods(
-            tf.cast(hidden, dtype), tf.cast(self._words(), dtype), token_ids
+            tf.cast(hidden, dtype), tf.cast(self._words(), dtype), token_ids, places
         )
 
     def logits(self, inputs: Any) -> tf.Tensor:

@@ -123,7 +123,8 @@ class TextBaseLearner(OnEncoder, Protocol):
 class GenerativeBaseLearner(BaseLearner, Protocol):
     """A causal language model: `score(backbone(inputs), token_ids)` is its call.
 
-    Its layers before the first fast weight can then run once a task.
+    Its layers before the first fast weight can then run once a task. Inputs may have
+    `places` `[batch, asked]`, which `score` gets too: the tokens that are asked for.
 
     Attributes:
         backbone: the model from `token_ids` and `padding_mask` `[batch, length]` to
@@ -141,8 +142,11 @@ class GenerativeBaseLearner(BaseLearner, Protocol):
     tokenizer: Any
     output_words: Sequence[keras.layers.Layer]
 
-    def score(self, hidden: Any, token_ids: Any) -> Any:
-        """The log-likelihood of each token after those before it `[batch, length]`."""
+    def score(self, hidden: Any, token_ids: Any, places: Any = None) -> Any:
+        """The log-likelihood of each token after those before it `[batch, length]`.
+
+        With places, of the tokens there alone `[batch, asked]`.
+        """
 
     def logits(self, inputs: Any) -> Any:
         """Scores of the next token `[batch, length, vocabulary]`."""

@@ -15,7 +15,10 @@ _WORDS_AT_A_TIME = 8192
 
 
 def next_token_log_likelihoods(
-    hidden: tf.Tensor, words: tf.Tensor, token_ids: tf.Tensor
+    hidden: tf.Tensor,
+    words: tf.Tensor,
+    token_ids: tf.Tensor,
+    places: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """The logarithm of the probability of each token after those before it.
 
@@ -25,9 +28,13 @@ def next_token_log_likelihoods(
         hidden: the last hidden states `[texts, length, width]`.
         words: the vector of each word in the output layer `[vocabulary, width]`.
         token_ids: the tokens of the texts, whole numbers `[texts, length]`.
+        places: which tokens of each text are asked for `[texts, asked]`, none of them
+            the first; all if None. The output layer is most of the work of a small
+            model, and is left out for all others.
 
     Returns:
         `[texts, length]`; the first token of a text has nothing before it and gets 0.
+        With places `[texts, asked]`.
 
     Example:
 
@@ -36,12 +43,20 @@ def next_token_log_likelihoods(
     >>> ids = tf.constant([[0, 2, 1]])
     >>> next_token_log_likelihoods(hidden, words, ids).numpy().round(1) + 0.0
     array([[ 0. ,  0. , -1.1]], dtype=float32)
+    >>> asked = tf.constant([[2]])
+    >>> next_token_log_likelihoods(hidden, words, ids, asked).numpy().round(1)
+    array([[-1.1]], dtype=float32)
     """
-    before, after = hidden[:, :-1], token_ids[:, 1:]
+    if places is None:
+        before, after = hidden[:, :-1], token_ids[:, 1:]
+    else:
+        before = tf.gather(hidden, places - 1, axis=1, batch_dims=1)
+        after = tf.gather(token_ids, places, axis=1, batch_dims=1)
     chosen = tf.reduce_sum(before * tf.gather(words, after), axis=-1)
     rows = tf.reshape(before, [-1, before.shape[-1]])
     normaliser = tf.reshape(_log_sum_over_words(rows, words), tf.shape(chosen))
-    return tf.pad(chosen - normaliser, [[0, 0], [1, 0]])
+    found = chosen - normaliser
+    return tf.pad(found, [[0, 0], [1, 0]]) if places is None else found
 
 
 @tf.custom_gradient

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from maml_tf.base_learners.causal_lm_class import causal_lm_class
 from maml_tf.base_learners.errors import BaseLearnerError
+from maml_tf.generation.plain_slices import plain_slices
 
 
 class CachedDecoder:
@@ -53,11 +54,13 @@ class CachedDecoder:
 
     def read(self, token_ids: tf.Tensor, cache: tf.Tensor) -> tf.Tensor:
         """The cache after the first tokens [texts, length] of each text."""
-        return self._model.call_with_cache(token_ids, cache, 0)[-1]
+        with plain_slices():
+            return self._model.call_with_cache(token_ids, cache, 0)[-1]
 
     def step(
         self, tokens: tf.Tensor, cache: tf.Tensor, place: Any
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Scores [texts, vocabulary] of what follows tokens [texts] at a place."""
-        found = self._model.call_with_cache(tokens[:, tf.newaxis], cache, place)
+        with plain_slices():
+            found = self._model.call_with_cache(tokens[:, tf.newaxis], cache, place)
         return found[0][:, 0], found[-1]

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from maml_tf.base_learners.chat_template import ChatTemplate
 from maml_tf.generation.cached_decoder import CachedDecoder
+from maml_tf.generation.plain_slices import update_places
 from maml_tf.generation.sampling import Sampling, choose_tokens
 from maml_tf.generation.stop_strings import before_stops
 from maml_tf.inner_loop.functional_model import FunctionalModel
@@ -118,9 +119,7 @@ class Generator:
             chosen = choose_tokens(logits, sampling, now.place)
             prompted = now.place < lengths
             tokens = tf.where(prompted, now.token_ids[:, now.place], chosen)
-            ids = keras.ops.slice_update(
-                now.token_ids, [0, now.place], tokens[:, tf.newaxis]
-            )
+            ids = update_places(now.token_ids, tokens[:, tf.newaxis], [0, now.place])
             told = now.open & ~prompted & ~self._is_end(tokens)
             ends = tf.where(told, now.place + 1, now.ends)
             stopped = self._has_stop(ids, lengths, ends, stops)

@@ -137,11 +137,14 @@ def _split_language_model(model: Any, fast: set[int]) -> Split | None:
         features = inner.shared(
             {name: inputs[name] for name in backbone.input}, training
         )
-        return {"backbone": features, "token_ids": inputs["token_ids"]}
+        tokens = {
+            name: inputs[name] for name in ("token_ids", "places") if name in inputs
+        }
+        return {"backbone": features, **tokens}
 
     def rest(features: Any, training: bool) -> Any:
         hidden = inner.rest(features["backbone"], training)
-        return model.score(hidden, features["token_ids"])
+        return model.score(hidden, features["token_ids"], features.get("places"))
 
     words = [v for layer in model.output_words for v in layer.variables]
     known = {id(v): v for v in [*inner.rest_variables, *words]}

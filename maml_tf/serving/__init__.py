@@ -21,6 +21,7 @@ from maml_tf.serving.tenant_store import TenantStore
 
 if TYPE_CHECKING:
     from maml_tf.serving.export import export_learner
+    from maml_tf.serving.language_model_export import export_language_model
 
 __all__ = [
     "NEGATIVE",
@@ -32,10 +33,15 @@ __all__ = [
     "ServiceError",
     "StaleStateError",
     "TenantStore",
+    "export_language_model",
     "export_learner",
     "load_signatures",
 ]
 
 __getattr__, __dir__ = lazy_attributes(
-    __name__, {"export_learner": "maml_tf.serving.export"}
+    __name__,
+    {
+        "export_language_model": "maml_tf.serving.language_model_export",
+        "export_learner": "maml_tf.serving.export",
+    },
 )

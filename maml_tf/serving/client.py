@@ -8,6 +8,10 @@ from typing import Any
 import numpy as np
 
 from maml_tf.episodes.class_names import texts_of_names
+from maml_tf.serving.conversation_client import ConversationClient
+from maml_tf.serving.conversation_requests import learned_values, strings
+from maml_tf.serving.model_kinds import refused_by_kind
+from maml_tf.serving.outputs import decoded, named_output
 from maml_tf.serving.results import (
     AdaptedState,
     Answers,
@@ -18,7 +22,6 @@ from maml_tf.serving.results import (
     ServiceError,
     Unreachable,
 )
-from maml_tf.serving.texts import encoded_texts
 from maml_tf.serving.thresholds import with_thresholds
 from maml_tf.serving.transports import (
     Arrays,
@@ -31,8 +34,8 @@ from maml_tf.serving.transports import (
 Texts = Sequence[str | bytes]
 
 
-class Client:
-    """Few-shot intents from a service, wherever it runs.
+class Client(ConversationClient):
+    """Few-shot intents, or an adapted language model, from a service, wherever it runs.
 
     No call changes anything on the server, so trying again is always safe: a call that
     finds the server overloaded, or away though it has answered before, is repeated with
@@ -103,7 +106,7 @@ class Client:
             RequestError: if the examples or texts cannot be worked with.
             ServiceError: if there was no answer in time.
         """
-        queries = _strings(query_texts, "query_texts")
+        queries = strings(query_texts, "query_texts")
         outputs = self._call(
             "classify",
             **_taught(support_texts, support_labels, named),
@@ -144,14 +147,14 @@ class Client:
             RequestError: if the state or a text cannot be worked with.
             ServiceError: if there was no answer in time.
         """
-        queries = _strings(query_texts, "query_texts")
+        queries = strings(query_texts, "query_texts")
         outputs = self._call("predict", **_learned(state), query_texts=queries)
         return self._answers(outputs, len(queries), thresholds)
 
     def embed(self, texts: Texts) -> np.ndarray:
         """The encoder's vectors `[texts, dim]`."""
-        inputs = {"texts": _strings(texts, "texts")}
-        return _named(self._repeat("embed", inputs), "vectors")
+        inputs = {"texts": strings(texts, "texts")}
+        return named_output(self._repeat("embed", inputs), "vectors")
 
     def examples(self, support_texts: Texts, support_labels: Texts) -> ExampleTexts:
         """Which texts `adapt_vectors` wants the vectors of.
@@ -167,10 +170,10 @@ class Client:
         given = _taught(support_texts, support_labels, ())
         outputs = self._one_task("examples", given)
         return ExampleTexts(
-            _decoded(_named(outputs, "texts")),
-            np.asarray(_named(outputs, "numbers"), int),
-            _decoded(_named(outputs, "class_names")),
-            tuple(int(n) for n in _named(outputs, "fingerprint")),
+            decoded(named_output(outputs, "texts")),
+            np.asarray(named_output(outputs, "numbers"), int),
+            decoded(named_output(outputs, "class_names")),
+            tuple(int(n) for n in named_output(outputs, "fingerprint")),
         )
 
     def adapt_vectors(
@@ -227,7 +230,7 @@ class Client:
             return self._repeat(signature, inputs)
         # The empty string ends a list, whatever a batch fills it up with behind.
         rows = {
-            name: (np.append(v, [b""]) if v.dtype == object else v)[np.newaxis]
+            name: (_ended(v) if v.dtype == object else v)[np.newaxis]
             for name, v in inputs.items()
         }
         outputs = self._repeat(f"{signature}_tasks", rows)
@@ -241,11 +244,11 @@ class Client:
     def _answers(
         self, outputs: Arrays, queries: int, thresholds: Mapping[str, float] | None
     ) -> Answers:
-        names = [name for name in _decoded(_named(outputs, "class_names")) if name]
+        names = [name for name in decoded(named_output(outputs, "class_names")) if name]
         answers = Answers(
-            _decoded(_named(outputs, "intents"))[:queries],
-            np.asarray(_named(outputs, "probabilities"))[:queries, : len(names)],
-            np.asarray(_named(outputs, "in_scope"), bool)[:queries],
+            decoded(named_output(outputs, "intents"))[:queries],
+            np.asarray(named_output(outputs, "probabilities"))[:queries, : len(names)],
+            np.asarray(named_output(outputs, "in_scope"), bool)[:queries],
             names,
             np.asarray(outputs["margins"])[:queries] if "margins" in outputs else None,
         )
@@ -262,6 +265,8 @@ class Client:
                 outputs = self.transport.call(signature, inputs, left)
                 self._has_answered = True
                 return outputs
+            except RequestError as error:
+                raise refused_by_kind(error, signature, inputs) from error
             except (Overloaded, Unreachable) as error:
                 # A server that was there is being restarted; one that never was is not.
                 if isinstance(error, Unreachable) and not self._has_answered:
@@ -289,32 +294,17 @@ def _connect(target: str, model: str | None, version: int | None) -> Transport:
     raise ValueError(f"{target!r} is neither a folder, grpc://… nor http://….")
 
 
-def _named(outputs: Arrays, name: str) -> np.ndarray:
-    if name not in outputs:
-        raise ServiceError(
-            f"The answer holds no {name}; is the model an export of export_learner?"
-        )
-    return outputs[name]
-
-
 def _state_in(outputs: Arrays) -> AdaptedState:
     return AdaptedState(
-        np.asarray(_named(outputs, "state"), "float32"),
-        _decoded(_named(outputs, "class_names")),
+        np.asarray(named_output(outputs, "state"), "float32"),
+        decoded(named_output(outputs, "class_names")),
     )
 
 
 def _learned(state: AdaptedState) -> dict[str, np.ndarray]:
     """The inputs of a state."""
-    if not isinstance(state, AdaptedState):
-        raise TypeError(
-            f"state has to be what adapt returned, not a {type(state).__name__}."
-        )
-    values = np.asarray(state.values, "float32")
-    if not np.isfinite(values).all():
-        raise RequestError("The state holds NaN or infinity; call adapt again.")
-    names = _strings(state.class_names, "class_names")
-    return {"state": values, "class_names": names}
+    values = learned_values(state)
+    return {"state": values, "class_names": strings(state.class_names, "class_names")}
 
 
 def _finite(vectors: np.ndarray, name: str) -> np.ndarray:
@@ -327,24 +317,18 @@ def _finite(vectors: np.ndarray, name: str) -> np.ndarray:
 
 def _taught(texts: Texts, labels: Texts, named: Sequence[str]) -> dict[str, np.ndarray]:
     """The inputs of a support set."""
-    given = _strings(texts, "support_texts")
-    intents = _strings(labels, "support_labels")
+    given = strings(texts, "support_texts")
+    intents = strings(labels, "support_labels")
     try:
         by_name = texts_of_names(named)
     except ValueError as error:
         raise RequestError(str(error)) from error
     return {
-        "support_texts": np.append(given, _strings(by_name, "named")),
-        "support_labels": np.append(intents, _strings(named, "named")),
+        "support_texts": np.append(given, strings(by_name, "named")),
+        "support_labels": np.append(intents, strings(named, "named")),
     }
 
 
-def _strings(texts: Texts, name: str) -> np.ndarray:
-    encoded = encoded_texts(texts, name)
-    array = np.empty(len(encoded), object)
-    array[:] = encoded
-    return array
-
-
-def _decoded(strings: Any) -> list[str]:
-    return [s.decode() if isinstance(s, bytes) else str(s) for s in np.asarray(strings)]
+def _ended(texts: np.ndarray) -> np.ndarray:
+    """Texts with an empty one, or a row of them, behind the last of every axis."""
+    return np.pad(texts, [(0, 1)] * texts.ndim, constant_values=b"")

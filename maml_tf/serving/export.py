@@ -3,12 +3,13 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from maml_tf.evaluation.calibration import Calibration
 from maml_tf.learners import MetaLearner
@@ -86,7 +87,8 @@ def export_learner(
     if getattr(learner.base_learner, "preprocessor", None) is None:
         raise ValueError(
             "The base learner has no preprocessor to read texts with; make it with "
-            "create_model or create_text_encoder."
+            "create_model or create_text_encoder, or export a language model with "
+            "export_language_model."
         )
     if not learner.built:
         raise ValueError("Train the learner, or call it on a task, before the export.")
@@ -102,17 +104,28 @@ def export_learner(
         calibration,
         class_names,
     )
+    entries = {"precision": precision, **(card or {})}
+    return write_version(
+        folder, lambda aside, name: _write(served, aside, name, entries)
+    )
+
+
+def write_version(folder: str | Path, write: Callable[[Path, str], None]) -> Path:
+    """Writes the next version under `NAME`, aside first, and TF Serving's settings.
+
+    Args:
+        folder: `NAME`.
+        write: makes a folder and fills it; it gets the folder and the model's name.
+
+    Returns:
+        The folder of the version, whole; where `write` fails there is none.
+    """
     folder = Path(folder).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     aside = folder / f"unfinished-{os.getpid()}"
     shutil.rmtree(aside, ignore_errors=True)
     try:
-        _write(
-            served,
-            aside,
-            folder.resolve().name,
-            {"precision": precision, **(card or {})},
-        )
+        write(aside, folder.resolve().name)
         version = _publish(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -120,36 +133,78 @@ def export_learner(
     return version
 
 
-def _write(
-    served: ServedLearner, aside: Path, name: str, card: Mapping[str, Any]
+def write_saved_model(
+    aside: Path,
+    name: str,
+    kept: Any,
+    signatures: Mapping[str, tuple[Any, list[tf.TensorSpec]]],
+    entries: Mapping[str, Any],
 ) -> None:
+    """Writes a SavedModel with its warm-up records and its model card.
+
+    Args:
+        aside: the folder to be made.
+        name: the model's name.
+        kept: what holds tables, and no weights, that the functions use.
+        signatures: a function and its inputs, by the name of the signature.
+        entries: of the model card.
+    """
     archive = keras.export.ExportArchive()
     # The weights that signatures use are kept with them. Tracking the learner as well
     # would write each a second time; only what holds no weights, a table of words say,
     # has to be named.
-    archive.track(served.learner.base_learner.preprocessor)
-    offered = {key: v for key, v in SIGNATURES.items() if served.function(v[0])}
-    for signature, (method, rank, inputs) in offered.items():
-        archive.add_endpoint(
-            signature,
+    archive.track(kept)
+    for signature, (function, inputs) in signatures.items():
+        archive.add_endpoint(signature, function, input_signature=inputs)
+    archive.write_out(str(aside), verbose=False)
+    _forget_gradients(aside)
+    card = {
+        "name": name,
+        **entries,
+        "signatures": {
+            key: [spec.name for spec in inputs]
+            for key, (_, inputs) in signatures.items()
+        },
+        "warm_up": write_warm_up(aside, name),
+        "bytes": bytes_in(aside),
+    }
+    (aside / "model_card.json").write_text(json.dumps(card, indent=2) + "\n")
+
+
+def _forget_gradients(aside: Path) -> None:
+    """Takes the marks of custom gradients out of a graph that only runs forward.
+
+    TensorFlow keeps one derivative of each and warns, at every load, of those of it.
+    """
+    path = aside / "saved_model.pb"
+    saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    for graph in saved.meta_graphs:
+        for function in graph.graph_def.library.function:
+            for node in function.node_def:
+                node.attr.pop("_gradient_op_type", None)
+        del graph.graph_def.library.registered_gradients[:]
+    path.write_bytes(saved.SerializeToString(deterministic=True))
+
+
+def _write(
+    served: ServedLearner, aside: Path, name: str, card: Mapping[str, Any]
+) -> None:
+    signatures = {
+        signature: (
             served.function(method),
-            input_signature=[
+            [
                 tf.TensorSpec(
                     [None] * (rank + key.endswith("_vectors")), INPUTS[key], name=key
                 )
                 for key in inputs
             ],
         )
-    archive.write_out(str(aside), verbose=False)
-    entries = {
-        "name": name,
-        **describe(served.learner, served),
-        **card,
-        "signatures": {key: list(value[2]) for key, value in offered.items()},
-        "warm_up": write_warm_up(aside, name),
-        "bytes": bytes_in(aside),
+        for signature, (method, rank, inputs) in SIGNATURES.items()
+        if served.function(method)
     }
-    (aside / "model_card.json").write_text(json.dumps(entries, indent=2) + "\n")
+    kept = served.learner.base_learner.preprocessor
+    entries = {**describe(served), **card}
+    write_saved_model(aside, name, kept, signatures, entries)
 
 
 def _publish(aside: Path, folder: Path) -> Path:

@@ -4,12 +4,27 @@ import json
 from typing import Any
 
 from maml_tf.evaluation.page import Page
+from maml_tf.serving.model_kinds import LANGUAGE_MODEL
 from maml_tf.serving.served_versions import ServedVersions
 
 EXAMPLE = {
     "support_texts": ["turn on the lamp", "play a song"],
     "support_labels": ["light", "music"],
     "query_texts": ["lamp on"],
+}
+
+CONVERSATION = {
+    "signature_name": "generate",
+    "inputs": {
+        "state": [0],
+        "turns": ["hello"],
+        "temperature": 0,
+        "top_k": 0,
+        "top_p": 1,
+        "seed": 0,
+        "max_new_tokens": 64,
+        "stops": [""],
+    },
 }
 
 
@@ -21,27 +36,41 @@ def front_page(versions: ServedVersions, address: str) -> str:
         address: where, as `http://localhost:8501`.
     """
     name, newest = versions.name, versions.newest()
+    card = _card_of(versions, newest)
+    held = versions.signatures(newest) if newest is not None else {}
+    writes = LANGUAGE_MODEL in held
     page = Page(
         f"The model {name}",
-        "It learns bots from examples: a request brings a bot's intents with a few "
-        "sentences of each, and gets answers. No bot is trained or stored here.",
+        "It learns a person or a style from dialogues: adapt gives a state, with which "
+        "generate writes replies and score compares them. Nothing is stored here."
+        if writes
+        else "It learns bots from examples: a request brings a bot's intents with a "
+        "few sentences of each, and gets answers. No bot is trained or stored here.",
     )
-    card = _card_of(versions, newest)
     if card:
         most = card.get("most_classes")
+        size = (
+            ("tokens read at most", str(card.get("max_tokens")))
+            if writes
+            else ("intents of one bot", f"up to {most}" if most else "any number")
+        )
         page.figures(
             [
                 ("version", str(newest)),
                 ("learner", str(card.get("learner"))),
-                ("intents of one bot", f"up to {most}" if most else "any number"),
+                size,
                 ("exported", str(card.get("exported"))),
             ]
         )
-    page.section("Ask it", "A bot of two intents and one question:")
-    body = json.dumps({"inputs": EXAMPLE}, indent=2)
+    page.section(
+        "Ask it",
+        "For a reply without a state, which a single 0 stands for:"
+        if writes
+        else "A bot of two intents and one question:",
+    )
+    body = json.dumps(CONVERSATION if writes else {"inputs": EXAMPLE}, indent=2)
     page.code(f"curl {address}/v1/models/{name}:predict -d '{body}'")
     page.section("Signatures")
-    held = versions.signatures(newest) if newest is not None else {}
     page.table(
         ["signature_name", "inputs", "outputs"],
         [

@@ -6,20 +6,58 @@ model speaks for the other side, whose style it adapts to.
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from maml_tf.generation import Generator, Sampling
 from maml_tf.generation.conversations import ConversationEncoder, Encoded
 from maml_tf.learners import MAML
+from maml_tf.serving.conversation_checks import (
+    check_count,
+    check_dialogues,
+    check_length,
+    check_sampling,
+    check_turns,
+)
 from maml_tf.serving.limits import Limits
 from maml_tf.serving.request_checks import Faults, check_strings
 from maml_tf.serving.state import StateLayout, fingerprint
+from maml_tf.serving.task_axis import (
+    Tensors,
+    as_many_tasks,
+    prefix_of,
+    until_empty,
+    until_empty_rows,
+)
 
-Tensors = dict[str, tf.Tensor]
+STATE_DTYPES = ("float16", "float32")
+# The inputs of each function: how many axes, and of what.
+INPUTS: dict[str, dict[str, tuple[int, tf.DType]]] = {
+    "adapt": {"dialogues": (2, tf.string)},
+    "generate": {
+        "state": (1, tf.float32),
+        "turns": (1, tf.string),
+        "temperature": (0, tf.float32),
+        "top_k": (0, tf.int32),
+        "top_p": (0, tf.float32),
+        "seed": (0, tf.int32),
+        "max_new_tokens": (0, tf.int32),
+        "stops": (1, tf.string),
+    },
+    "score": {
+        "state": (1, tf.float32),
+        "turns": (1, tf.string),
+        "replies": (1, tf.string),
+    },
+}
 
 
 class ServedLanguageModel:
     """The served functions of a learner over a causal language model.
+
+    Each comes a second time, as `adapt_tasks` and so on, with a task axis before all
+    inputs and outputs. A state of no numbers, or of zeros alone, stands for the model
+    before it learned from anybody.
 
     Args:
         learner: a built learner, `MAML` or one of its kind, whose base learner has
@@ -27,63 +65,77 @@ class ServedLanguageModel:
             tokens.
         limits: `examples` is the most dialogues, `queries` the most turns and replies.
         max_tokens: the longest dialogue, or conversation with its reply, that is read.
+        state_dtype: `"float16"` rounds what was learned to half precision, so that a
+            state is stored in half the bytes; else `"float32"`.
+
+    Raises:
+        ValueError: for another `state_dtype`, or less than one token.
+
+    Example:
+
+    >>> from maml_tf import create_causal_lm
+    >>> base = create_causal_lm("scratch:num_layers=1,hidden_dim=8,num_heads=2")
+    >>> learner = MAML(base, fast_weights="lora", inner_steps=0)
+    >>> learner.build()
+    >>> served = ServedLanguageModel(learner, max_tokens=64)
+    >>> answer = served.score(tf.zeros([0]), tf.constant(["hi"]), tf.constant(["yes"]))
+    >>> answer["log_likelihoods"].shape
+    TensorShape([1])
     """
 
     def __init__(
-        self, learner: MAML, limits: Limits | None = None, max_tokens: int = 1024
+        self,
+        learner: MAML,
+        limits: Limits | None = None,
+        max_tokens: int = 1024,
+        state_dtype: str = "float16",
     ) -> None:
+        if state_dtype not in STATE_DTYPES:
+            raise ValueError(
+                f"state_dtype must be one of {', '.join(STATE_DTYPES)}, not "
+                f"{state_dtype!r}."
+            )
+        if max_tokens < 1:
+            raise ValueError(f"max_tokens must be 1 or more, not {max_tokens}.")
         self.learner = learner
         self.limits = limits or Limits(examples=100, queries=200)
         self.max_tokens = max_tokens
+        self.state_dtype = state_dtype
         base = learner.base_learner
         self._encoder = ConversationEncoder(base.tokenizer, base.chat_template)
         self._generator = Generator(base)
         ids = tf.TensorSpec([None, None], tf.int32)
-        traced = tf.function(self._fast_weights, autograph=False)
-        self._adapt = traced.get_concrete_function(
-            ids, ids, tf.TensorSpec([None, None], tf.float32)
+        # Concrete functions: a tf.function would trace the model again wherever it is
+        # first called.
+        self._adapt = _traced(
+            self._fast_weights, [ids, ids, tf.TensorSpec([None, None], tf.float32)]
         )
         self.layout = StateLayout(self._adapt.structured_outputs, fingerprint(learner))
+        functions = (self._learn, self._reply, self._likelihoods)
+        prefix = tf.TensorSpec([], tf.string)
+        self._functions = {
+            name: _traced(function, [*specs_of(name).values(), prefix])
+            for name, function in zip(INPUTS, functions, strict=True)
+        }
+
+    @property
+    def state_floats(self) -> int:
+        """How many numbers of a state were learned."""
+        shapes = [shape for shape, _ in self.layout.specs.values()]
+        return sum(int(np.prod(shape[1:])) for shape in shapes)
+
+    def function(self, signature: str) -> Any:
+        """The function of a signature, or None where there is no such one."""
+        name = signature.removesuffix("_tasks")
+        return getattr(self, signature) if name in INPUTS else None
 
     def adapt(self, dialogues: Any) -> Tensors:
-        """The state that dialogues [dialogues, turns] teach.
+        """The state `[floats]` that dialogues `[dialogues, turns]` teach.
 
         Shorter dialogues are filled up with "". The second turn of each, the fourth and
         so on are what is learned.
         """
-        dialogues = tf.ensure_shape(dialogues, [None, None])
-        faults = Faults()
-        there = dialogues != ""
-        counts = tf.reduce_sum(tf.cast(there, tf.int32), axis=1)
-        faults.add(tf.equal(tf.size(counts), 0), "There is no dialogue to learn from.")
-        faults.add(
-            tf.size(counts) > self.limits.examples,
-            "There are ",
-            tf.size(counts),
-            f" dialogues; this model learns from at most {self.limits.examples}.",
-        )
-        faults.add(
-            tf.reduce_any(there != tf.sequence_mask(counts, tf.shape(there)[1])),
-            "dialogues holds an empty turn before others; leave it out or write "
-            "something there.",
-        )
-        faults.add(
-            tf.reduce_any(counts < 2),
-            "A dialogue needs turns of both sides; the model learns from the second, "
-            "the fourth and so on.",
-        )
-        texts = tf.boolean_mask(dialogues, there)
-        check_strings(faults, texts, "dialogues", self.limits.text_bytes)
-        encoded = self._encoder.dialogues(faults.guard(dialogues))
-        ids, mask, own = self._padded(encoded, "A dialogue")
-        state = self.layout.pack(self._adapt(ids, mask, own), _no_names())
-        diverged = Faults()
-        diverged.add(
-            ~tf.reduce_all(tf.math.is_finite(state)),
-            "Learning from these dialogues gave NaN or infinity; the model's inner "
-            "learning rate may be too large for them.",
-        )
-        return {"state": diverged.guard(state)}
+        return {"state": self._run("adapt", [dialogues])}
 
     def generate(
         self,
@@ -96,21 +148,129 @@ class ServedLanguageModel:
         max_new_tokens: Any,
         stops: Any,
     ) -> Tensors:
-        """The reply to a conversation [turns] that ends with the user's turn.
+        """The reply to a conversation that ends with the user's turn, as texts `[1]`.
 
         Args:
             state: from `adapt`.
-            turns: [turns], user's first.
+            turns: `[turns]`, user's first.
             temperature, top_k, top_p, seed: see `Sampling`; scalars.
             max_new_tokens: the most tokens of the reply.
-            stops: strings [stops] before which the reply ends.
+            stops: strings `[stops]` before which the reply ends; empty ones end none.
         """
-        faults = Faults()
-        self._check_conversation(faults, state, turns)
-        wrong = (temperature < 0) | ~tf.math.is_finite(temperature)
-        faults.add(wrong, "temperature must be 0, for the likeliest, or more.")
-        faults.add(top_k < 0, "top_k must be 0, for all tokens, or more.")
-        faults.add(~((top_p >= 0) & (top_p <= 1)), "top_p must be between 0 and 1.")
+        given = [state, turns, temperature, top_k, top_p, seed, max_new_tokens, stops]
+        return {"texts": self._run("generate", given)}
+
+    def score(self, state: Any, turns: Any, replies: Any) -> Tensors:
+        """Log-likelihoods `[replies]` of each reply, its end included, after turns."""
+        return {"log_likelihoods": self._run("score", [state, turns, replies])}
+
+    def adapt_tasks(self, dialogues: Any) -> Tensors:
+        """As `adapt` for each of `[tasks, dialogues, turns]`.
+
+        A dialogue ends at its first empty turn, a task at its first empty dialogue.
+        """
+        return {"state": self._run_tasks("adapt", [dialogues], [None])}
+
+    def generate_tasks(
+        self,
+        state: Any,
+        turns: Any,
+        temperature: Any,
+        top_k: Any,
+        top_p: Any,
+        seed: Any,
+        max_new_tokens: Any,
+        stops: Any,
+    ) -> Tensors:
+        """As `generate` for every row; a row of strings ends at its first empty one."""
+        given = [state, turns, temperature, top_k, top_p, seed, max_new_tokens, stops]
+        return {"texts": self._run_tasks("generate", given, [1])}
+
+    def score_tasks(self, state: Any, turns: Any, replies: Any) -> Tensors:
+        """As `score` for every row; log-likelihoods are filled up with 0."""
+        given = [state, turns, replies]
+        return {"log_likelihoods": self._run_tasks("score", given, [None])}
+
+    def _run(self, name: str, given: list[Any]) -> tf.Tensor:
+        # Rank first: a scalar would crash a server inside the tokenizer's operation.
+        tensors = [
+            tf.ensure_shape(tf.convert_to_tensor(value, spec.dtype), spec.shape)
+            for value, spec in zip(given, specs_of(name).values(), strict=True)
+        ]
+        return self._functions[name](*tensors, tf.constant(""))
+
+    def _run_tasks(self, name: str, given: list[Any], shape: list[Any]) -> tf.Tensor:
+        specs = specs_of(name, tasks=True)
+        tensors = [
+            tf.ensure_shape(tf.convert_to_tensor(value, spec.dtype), spec.shape)
+            for value, spec in zip(given, specs.values(), strict=True)
+        ]
+        tensors = list(as_many_tasks(self.limits.tasks, *tensors))
+
+        def task(row: Any) -> tf.Tensor:
+            place, *values = row
+            own = [
+                self._own(key, value) for key, value in zip(specs, values, strict=True)
+            ]
+            return self._functions[name](*own, prefix_of(place))
+
+        kind = tf.string if name == "generate" else tf.float32
+        found = tf.map_fn(
+            task,
+            (tf.range(tf.shape(tensors[0])[0]), *tensors),
+            fn_output_signature=(
+                tf.RaggedTensorSpec(shape, kind)
+                if shape == [None]
+                else tf.TensorSpec(shape, kind)
+            ),
+            parallel_iterations=1,
+        )
+        return found.to_tensor() if shape == [None] else found
+
+    def _own(self, name: str, value: tf.Tensor) -> tf.Tensor:
+        """An input of one task without what its batch filled it up with."""
+        if name == "state":
+            return self.layout.cut(value, _no_names())[0]
+        if name == "dialogues":
+            return until_empty_rows(value)
+        return until_empty(value) if value.dtype == tf.string else value
+
+    def _learn(self, dialogues: tf.Tensor, prefix: tf.Tensor) -> tf.Tensor:
+        faults = Faults(prefix)
+        check_dialogues(faults, dialogues, self.limits)
+        encoded = self._encoder.dialogues(faults.guard(dialogues))
+        fast = self._adapt(*self._padded(encoded, "A dialogue", prefix))
+        rounded = {
+            key: tf.cast(tf.cast(value, self.state_dtype), tf.float32)
+            for key, value in fast.items()
+        }
+        state = self.layout.pack(rounded, _no_names())
+        diverged = Faults(prefix)
+        diverged.add(
+            ~tf.reduce_all(tf.math.is_finite(state)),
+            "Learning from these dialogues gave NaN or infinity; the model's inner "
+            "learning rate may be too large for them.",
+        )
+        return diverged.guard(state)
+
+    def _reply(
+        self,
+        state: tf.Tensor,
+        turns: tf.Tensor,
+        temperature: tf.Tensor,
+        top_k: tf.Tensor,
+        top_p: tf.Tensor,
+        seed: tf.Tensor,
+        max_new_tokens: tf.Tensor,
+        stops: tf.Tensor,
+        prefix: tf.Tensor,
+    ) -> tf.Tensor:
+        faults = Faults(prefix)
+        state = self._with_start(state)
+        self.layout.check(faults, state, _no_names())
+        check_turns(faults, turns, self.limits)
+        check_sampling(faults, temperature, top_k, top_p)
+        check_count(faults, stops, "stops", self.limits)
         faults.add(max_new_tokens < 1, "max_new_tokens must be 1 or more.")
         faults.add(
             max_new_tokens > self.max_tokens,
@@ -118,10 +278,9 @@ class ServedLanguageModel:
         )
         state, turns = faults.guard((state, turns))
         prompt = self._encoder.prompt(turns)
-        long = Faults()
-        lengths = prompt.row_lengths()
+        long = Faults(prefix)
         whole = "The conversation with the reply's max_new_tokens"
-        self._check_length(long, lengths, whole, max_new_tokens)
+        check_length(long, prompt.row_lengths(), whole, self.max_tokens, max_new_tokens)
         loop = self.learner.inner_loop
         found = self._generator.adapted(
             loop.functional,
@@ -130,68 +289,94 @@ class ServedLanguageModel:
             long.guard(prompt),
             Sampling(temperature, top_k, top_p, seed),
             max_new_tokens=max_new_tokens,
-            stops=stops,
+            stops=tf.boolean_mask(stops, stops != ""),
         )
-        return {"texts": found.texts}
+        return tf.ensure_shape(found.texts, [1])
 
-    def score(self, state: Any, turns: Any, replies: Any) -> Tensors:
-        """Log-likelihoods [replies] of each reply, its end included, after turns."""
-        faults = Faults()
-        self._check_conversation(faults, state, turns)
+    def _likelihoods(
+        self,
+        state: tf.Tensor,
+        turns: tf.Tensor,
+        replies: tf.Tensor,
+        prefix: tf.Tensor,
+    ) -> tf.Tensor:
+        faults = Faults(prefix)
+        state = self._with_start(state)
+        self.layout.check(faults, state, _no_names())
+        check_turns(faults, turns, self.limits)
         faults.add(tf.equal(tf.size(replies), 0), "replies holds no text.")
-        self._check_count(faults, replies, "replies")
+        check_count(faults, replies, "replies", self.limits)
         check_strings(faults, replies, "replies", self.limits.text_bytes)
         state, turns, replies = faults.guard((state, turns, replies))
         encoded = self._encoder.with_replies(turns, replies)
-        ids, mask, own = self._padded(encoded, "The conversation with a reply")
-        inputs = {"token_ids": ids[tf.newaxis], "padding_mask": mask[tf.newaxis]}
+        whole = "The conversation with a reply"
+        inputs, own = _asked(*self._padded(encoded, whole, prefix))
         found = self.learner.predict_adapted(self.layout.unpack(state), inputs)[0]
-        return {"log_likelihoods": tf.reduce_sum(own * tf.cast(found, own.dtype), -1)}
+        return tf.reduce_sum(own * tf.cast(found, own.dtype), -1)
 
     def _fast_weights(self, ids: tf.Tensor, mask: tf.Tensor, own: tf.Tensor) -> Tensors:
-        inputs = {"token_ids": ids[tf.newaxis], "padding_mask": mask[tf.newaxis]}
+        inputs, own = _asked(ids, mask, own)
         return dict(self.learner.adapt(inputs, own[tf.newaxis]))
 
-    def _check_conversation(self, faults: Faults, state: Any, turns: Any) -> None:
-        self.layout.check(faults, state, _no_names())
-        faults.add(
-            tf.equal(tf.size(turns) % 2, 0),
-            "turns must begin and end with the user's; there are ",
-            tf.size(turns),
-            ", an even number.",
-        )
-        self._check_count(faults, turns, "turns")
-        check_strings(faults, turns, "turns", self.limits.text_bytes)
-
-    def _check_count(self, faults: Faults, texts: Any, name: str) -> None:
-        faults.add(
-            tf.size(texts) > self.limits.queries,
-            f"{name} has ",
-            tf.size(texts),
-            f" entries; at most {self.limits.queries} are read.",
+    def _with_start(self, state: tf.Tensor) -> tf.Tensor:
+        """The state, or that of the start of learning where it is none."""
+        start = [weight[tf.newaxis] for weight in self.learner.inner_loop.initial()]
+        named = dict(zip(sorted(self.layout.specs), start, strict=True))
+        return tf.cond(
+            tf.reduce_all(state == 0),
+            lambda: self.layout.pack(named, _no_names()),
+            lambda: state,
         )
 
-    def _check_length(
-        self, faults: Faults, lengths: tf.Tensor, name: str, more: Any = 0
-    ) -> None:
-        """Notes rows of so many tokens [rows] that are too long, with `more` behind."""
-        most = tf.reduce_max(tf.cast(lengths, tf.int32)) + more
-        faults.add(
-            most > self.max_tokens,
-            f"{name} takes ",
-            most,
-            f" tokens; at most {self.max_tokens} are read.",
-        )
-
-    def _padded(self, encoded: Encoded, name: str) -> Any:
+    def _padded(self, encoded: Encoded, name: str, prefix: tf.Tensor) -> Any:
         """Ids, mask and weights [rows, length] of ragged ones that are not too long."""
-        faults = Faults()
+        faults = Faults(prefix)
         lengths = encoded.token_ids.row_lengths()
-        self._check_length(faults, lengths, name)
+        check_length(faults, lengths, name, self.max_tokens)
         mask = tf.cast(tf.sequence_mask(lengths), tf.int32)
         return faults.guard(
             (encoded.token_ids.to_tensor(), mask, encoded.own.to_tensor())
         )
+
+
+def specs_of(function: str, *, tasks: bool = False) -> dict[str, tf.TensorSpec]:
+    """The inputs of a function of a language model, with a task axis or without.
+
+    Example:
+
+    >>> specs_of("score", tasks=True)["state"].shape
+    TensorShape([None, None])
+    """
+    return {
+        name: tf.TensorSpec([None] * (rank + tasks), dtype, name=name)
+        for name, (rank, dtype) in INPUTS[function].items()
+    }
+
+
+def _traced(function: Any, signature: list[tf.TensorSpec]) -> Any:
+    nameless = [tf.TensorSpec(spec.shape, spec.dtype) for spec in signature]
+    return tf.function(function, autograph=False).get_concrete_function(*nameless)
+
+
+def _asked(
+    ids: tf.Tensor, mask: tf.Tensor, own: tf.Tensor
+) -> tuple[Tensors, tf.Tensor]:
+    """One task's inputs that ask for own tokens alone, and the weights of those.
+
+    Args:
+        ids, mask: `[rows, length]`.
+        own: 1 for own tokens, of which a row's first is none, else 0.
+
+    Returns:
+        Inputs `[1, rows, ...]` and weights `[rows, asked]`, 0 where a row has fewer own
+        tokens than another.
+    """
+    most = tf.cast(tf.reduce_max(tf.reduce_sum(own, -1)), tf.int32)
+    first = tf.argsort(own, direction="DESCENDING", stable=True)[:, :most]
+    places = tf.maximum(first, 1)
+    inputs = {"token_ids": ids, "padding_mask": mask, "places": places}
+    weights = tf.gather(own, first, axis=1, batch_dims=1)
+    return {key: value[tf.newaxis] for key, value in inputs.items()}, weights
 
 
 def _no_names() -> tf.Tensor:

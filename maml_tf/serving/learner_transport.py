@@ -1,12 +1,14 @@
 """A learner of this process behind a `Client`: what an export does, not exported."""
 
+import inspect
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from maml_tf.evaluation.calibration import Calibration
-from maml_tf.learners import MetaLearner
-from maml_tf.serving.results import error_from, not_offered
+from maml_tf.learners import MAML, MetaLearner
+from maml_tf.serving.language_model import ServedLanguageModel
+from maml_tf.serving.results import RequestError, error_from, not_offered
 from maml_tf.serving.signatures import ServedLearner
 from maml_tf.serving.transports import code_name
 
@@ -19,8 +21,9 @@ class LearnerTransport:
     """Runs the functions of an export on a learner that is not exported.
 
     Args:
-        learner: a built learner over texts.
-        limits, calibration, class_names: see `ServedLearner`.
+        learner: a built learner over texts, or over a language model.
+        limits, calibration, class_names: see `ServedLearner`; the last two are for
+            intents alone.
 
     Example:
 
@@ -40,19 +43,26 @@ class LearnerTransport:
         calibration: Calibration | None = None,
         class_names: bool = False,
     ) -> None:
-        self.served = ServedLearner(
-            learner,
-            limits=limits,
-            calibration=calibration,
-            class_names=class_names,
-        )
+        self.served: ServedLearner | ServedLanguageModel
+        if isinstance(learner, MAML) and hasattr(learner.base_learner, "chat_template"):
+            self.served = ServedLanguageModel(learner, limits)
+        else:
+            self.served = ServedLearner(
+                learner,
+                limits=limits,
+                calibration=calibration,
+                class_names=class_names,
+            )
 
     def call(self, signature: str, inputs: "Arrays", timeout: float) -> "Arrays":
         """The outputs of a signature; see `Transport`."""
-        tensors = {name: tf.constant(value) for name, value in inputs.items()}
         function = self.served.function(signature)
         if function is None:
             raise not_offered(signature)
+        wanted = inspect.signature(function).parameters
+        if set(inputs) != set(wanted):
+            raise RequestError(f"The signature's inputs are {', '.join(wanted)}.")
+        tensors = {name: tf.constant(value) for name, value in inputs.items()}
         try:
             outputs = function(**tensors)
         except tf.errors.OpError as error:

@@ -53,11 +53,11 @@ class Faults:
 
 
 def check_strings(faults: Faults, strings: tf.Tensor, name: str, limit: int) -> None:
-    """Notes strings `[any]` that are not UTF-8, have nothing to read or are too long.
+    """Notes strings that are not UTF-8, have nothing to read or are too long.
 
     Args:
         faults: where faults are noted.
-        strings: texts or labels.
+        strings: texts or labels, of any number of axes.
         name: what the client calls them.
         limit: most bytes of one.
     """
@@ -89,9 +89,11 @@ def check_strings(faults: Faults, strings: tf.Tensor, name: str, limit: int) -> 
 
 
 def _first(name: str, wrong: tf.Tensor) -> tf.Tensor:
-    """What the client calls the first entry for which `wrong` `[any]` holds."""
-    place = tf.concat([tf.where(wrong)[:, 0], [0]], 0)[0]
-    return tf.strings.join([f"{name}[", tf.strings.as_string(place), "]"])
+    """What the client calls the first entry for which `wrong` `[any, …]` holds."""
+    places = tf.where(wrong)
+    place = tf.concat([places, tf.zeros([1, wrong.shape.rank], tf.int64)], 0)[0]
+    indices = tf.strings.join(["[", tf.strings.as_string(place), "]"])
+    return tf.strings.join([name, tf.strings.reduce_join(indices)])
 
 
 def check_support(

@@ -75,6 +75,17 @@ def read_json(name: str, value: Any, spec: Any) -> np.ndarray:
             f"{_place(name, shape, number)} has to be {KINDS[min(allowed, key=str)]}, "
             f"not {kind_of(entries[number])}."
         )
+    if spec.dtype.is_integer:
+        broken = [
+            number
+            for number, entry in enumerate(entries)
+            if isinstance(entry, float) and not entry.is_integer()
+        ]
+        if broken:
+            raise ValueError(
+                f"{_place(name, shape, broken[0])} has to be a whole number, not "
+                f"{entries[broken[0]]}."
+            )
     try:
         with np.errstate(over="ignore"):  # infinity, which the graph refuses
             return np.array(entries, spec.dtype.as_numpy_dtype).reshape(shape)

@@ -28,6 +28,7 @@ from maml_tf.serving.state import StateLayout, fingerprint
 from maml_tf.serving.support_order import order_of_examples, sorted_classes
 from maml_tf.serving.task_axis import (
     Tensors,
+    as_many_tasks,
     over_rows,
     padded,
     prefix_of,
@@ -154,7 +155,9 @@ class ServedLearner:
         support, labels, queries = _ranked(
             2, support_texts, support_labels, query_texts
         )
-        support, labels, queries = self._as_many_tasks(support, labels, queries)
+        support, labels, queries = as_many_tasks(
+            self.limits.tasks, support, labels, queries
+        )
 
         def task(row: Any) -> Any:
             place, texts, names, asked = row
@@ -166,8 +169,8 @@ class ServedLearner:
 
     def adapt_tasks(self, support_texts: Any, support_labels: Any) -> Tensors:
         """As `adapt` for every row; shorter states and name lists are padded."""
-        support, labels = self._as_many_tasks(
-            *_ranked(2, support_texts, support_labels)
+        support, labels = as_many_tasks(
+            self.limits.tasks, *_ranked(2, support_texts, support_labels)
         )
 
         def task(row: Any) -> Any:
@@ -187,8 +190,8 @@ class ServedLearner:
 
     def predict_tasks(self, state: Any, class_names: Any, query_texts: Any) -> Tensors:
         """As `predict` for every row of states, class names and query texts."""
-        states, names, queries = self._as_many_tasks(
-            *_ranked(2, state, class_names, query_texts)
+        states, names, queries = as_many_tasks(
+            self.limits.tasks, *_ranked(2, state, class_names, query_texts)
         )
 
         def task(row: Any) -> Any:
@@ -215,22 +218,6 @@ class ServedLearner:
             taught, asked = vectors[: tf.size(texts)], vectors[tf.size(texts) :]
         state = self.state_of(taught, numbers, names, prefix)
         return self.answers_of(state, names, asked)
-
-    def _as_many_tasks(self, *parts: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        counts = tf.stack([tf.shape(part)[0] for part in parts])
-        faults = Faults()
-        faults.add(
-            tf.reduce_any(counts != counts[0]),
-            "All inputs must have the same number of tasks on their first axis.",
-        )
-        faults.add(tf.equal(counts[0], 0), "The request holds no task.")
-        faults.add(
-            counts[0] > self.limits.tasks,
-            "The request holds ",
-            counts[0],
-            f" tasks; at most {self.limits.tasks} are worked on at once.",
-        )
-        return faults.guard(parts)
 
     def check_support(self, faults: Faults, texts: Any, labels: Any) -> None:
         """Notes what makes texts and labels `[examples]` unlearnable."""

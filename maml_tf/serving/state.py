@@ -15,10 +15,10 @@ import tensorflow as tf
 
 from maml_tf.learners import MetaLearner
 from maml_tf.serving.request_checks import Faults
-from maml_tf.serving.results import OTHER_VERSION
+from maml_tf.serving.results import OTHER_VERSION, STATE_HEADER
 
 STATE_FORMAT = 1
-HEADER = 8
+HEADER = STATE_HEADER
 WORD = 65536
 
 

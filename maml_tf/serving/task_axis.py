@@ -4,6 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from maml_tf.serving.request_checks import Faults
+
 Tensors = dict[str, tf.Tensor]
 
 
@@ -17,6 +19,43 @@ def until_empty(row: tf.Tensor) -> tf.Tensor:
     """
     ends = tf.concat([tf.equal(row, ""), [True]], 0)
     return row[: tf.argmax(tf.cast(ends, tf.int32))]
+
+
+def until_empty_rows(rows: tf.Tensor) -> tf.Tensor:
+    """The rows before the first that is empty, "" behind the first "" of each.
+
+    Example:
+
+    >>> until_empty_rows(tf.constant([["a", "", "b"], ["", "c", ""]])).numpy().tolist()
+    [[b'a', b'', b'']]
+    """
+    there = tf.math.cumprod(tf.cast(rows != "", tf.int32), axis=1)
+    used = tf.math.cumprod(tf.reduce_max(tf.pad(there, [[0, 0], [0, 1]]), axis=1))
+    count = tf.reduce_sum(used)
+    return tf.where(there[:count] > 0, rows[:count], "")
+
+
+def as_many_tasks(most: int, *parts: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """The inputs of a request, which have one number of tasks, not 0 and not too many.
+
+    Args:
+        most: tasks that are worked on in one request.
+        parts: `[tasks, ...]`.
+    """
+    counts = tf.stack([tf.shape(part)[0] for part in parts])
+    faults = Faults()
+    faults.add(
+        tf.reduce_any(counts != counts[0]),
+        "All inputs must have the same number of tasks on their first axis.",
+    )
+    faults.add(tf.equal(counts[0], 0), "The request holds no task.")
+    faults.add(
+        counts[0] > most,
+        "The request holds ",
+        counts[0],
+        f" tasks; at most {most} are worked on at once.",
+    )
+    return faults.guard(parts)
 
 
 def prefix_of(place: tf.Tensor) -> tf.Tensor:

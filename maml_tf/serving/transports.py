@@ -20,8 +20,16 @@ from maml_tf.serving.results import (
 from maml_tf.serving.saved_model import load_signatures, version_folder
 
 Arrays = dict[str, np.ndarray]
-ONLY_OUTPUT = {"embed": "vectors"}
-FLOATS = dict.fromkeys(("state", "vectors", "probabilities"), "float32")
+# The output of signatures that have a single one, of which REST leaves out the name.
+ONLY_OUTPUT = {
+    "embed": "vectors",
+    "adapt": "state",
+    "generate": "texts",
+    "score": "log_likelihoods",
+}
+FLOATS = dict.fromkeys(
+    ("state", "vectors", "probabilities", "log_likelihoods"), "float32"
+)
 INSTALL = "it comes with `pip install 'maml-tf[serving]'`"
 # What gRPC says when there was no connection, apart from what a server may say.
 NO_SERVER = re.compile(
@@ -64,8 +72,15 @@ class LocalTransport:
             raise ServiceError("The client is closed; make a new one.")
         if signature not in self.signatures:
             raise not_offered(signature)
+        function = self.signatures[signature]
+        wanted = function.structured_input_signature[1]
+        if set(wanted) != set(inputs):
+            raise RequestError(
+                f"The signature's inputs are {', '.join(sorted(wanted))}; the request "
+                f"has {', '.join(sorted(inputs))}."
+            )
         try:
-            outputs = self.signatures[signature](
+            outputs = function(
                 **{name: tf.constant(value) for name, value in inputs.items()}
             )
         except tf.errors.OpError as error:
@@ -178,7 +193,8 @@ class RestTransport:
         try:
             outputs = response.json()["outputs"]
             if not isinstance(outputs, dict):  # a single output has no name there
-                outputs = {ONLY_OUTPUT.get(signature, "output"): outputs}
+                asked = signature.removesuffix("_tasks")
+                outputs = {ONLY_OUTPUT.get(asked, "output"): outputs}
             return {
                 name: np.asarray(from_json(value), FLOATS.get(name))
                 for name, value in outputs.items()

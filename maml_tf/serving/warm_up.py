@@ -16,6 +16,7 @@ RECORDS = Path("assets.extra") / "tf_serving_warmup_requests"
 TEXTS = ["turn on the lamp", "play a song"]
 LABELS = ["light", "music"]
 QUERIES = ["turn off the lamp in the kitchen, please"]
+DIALOGUES = [["hello", "hi"]]
 
 
 def warm_up_requests(
@@ -29,6 +30,26 @@ def warm_up_requests(
     Returns:
         Pairs of a signature's name and its inputs.
     """
+    known = _dialogues(signatures) if "generate" in signatures else _intents(signatures)
+    requests = []
+    for name, signature in sorted(signatures.items()):
+        wanted = signature.structured_input_signature[1]
+        inputs = {
+            key: known[key][tf.newaxis] if name.endswith("_tasks") else known[key]
+            for key in wanted
+        }
+        signature(**inputs)
+        requests.append((name, inputs))
+    return requests
+
+
+def _vectors(embed: Any, texts: tf.Tensor) -> tf.Tensor:
+    """Vectors of texts, one at a time, which every export's limits allow."""
+    return tf.concat([embed(texts=text[tf.newaxis])["vectors"] for text in texts], 0)
+
+
+def _intents(signatures: dict[str, Any]) -> dict[str, tf.Tensor]:
+    """Inputs by name of a model of intents."""
     texts = {
         "support_texts": tf.constant(TEXTS),
         "support_labels": tf.constant(LABELS),
@@ -46,21 +67,25 @@ def warm_up_requests(
         read = signatures["examples"](**support)["texts"]
         known["example_vectors"] = _vectors(signatures["embed"], read)
         known["query_vectors"] = _vectors(signatures["embed"], texts["texts"])
-    requests = []
-    for name, signature in sorted(signatures.items()):
-        wanted = signature.structured_input_signature[1]
-        inputs = {
-            key: known[key][tf.newaxis] if name.endswith("_tasks") else known[key]
-            for key in wanted
-        }
-        signature(**inputs)
-        requests.append((name, inputs))
-    return requests
+    return known
 
 
-def _vectors(embed: Any, texts: tf.Tensor) -> tf.Tensor:
-    """Vectors of texts, one at a time, which every export's limits allow."""
-    return tf.concat([embed(texts=text[tf.newaxis])["vectors"] for text in texts], 0)
+def _dialogues(signatures: dict[str, Any]) -> dict[str, tf.Tensor]:
+    """Inputs by name of a language model."""
+    dialogues = tf.constant(DIALOGUES)
+    return {
+        "dialogues": dialogues,
+        **signatures["adapt"](dialogues=dialogues),
+        "turns": tf.constant(DIALOGUES[0][:1]),
+        "replies": tf.constant(DIALOGUES[0][1:]),
+        "stops": tf.constant(["\n"]),
+        # Drawn, for what a draw needs is not there until it is first run.
+        "temperature": tf.constant(1.0),
+        "top_k": tf.constant(2),
+        "top_p": tf.constant(0.9),
+        "seed": tf.constant(0),
+        "max_new_tokens": tf.constant(2),
+    }
 
 
 def write_warm_up(version: str | Path, model: str) -> list[str]:

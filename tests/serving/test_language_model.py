@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from maml_tf import MAML
 from maml_tf.base_learners.chat_template import ChatTemplate
-from maml_tf.serving.language_model import ServedLanguageModel
+from maml_tf.serving.language_model import INPUTS, ServedLanguageModel, specs_of
 
 DIALOGUES = [["hi", "ahoy", "who", "a cat"], ["you?", "ahoy", "", ""]]
 SETTINGS = {
@@ -18,24 +18,6 @@ SETTINGS = {
     "seed": 3,
     "max_new_tokens": 5,
     "stops": ["\x00"],
-}
-SIGNATURES = {
-    "adapt": {"dialogues": ([None, None], tf.string)},
-    "generate": {
-        "state": ([None], tf.float32),
-        "turns": ([None], tf.string),
-        "temperature": ([], tf.float32),
-        "top_k": ([], tf.int32),
-        "top_p": ([], tf.float32),
-        "seed": ([], tf.int32),
-        "max_new_tokens": ([], tf.int32),
-        "stops": ([None], tf.string),
-    },
-    "score": {
-        "state": ([None], tf.float32),
-        "turns": ([None], tf.string),
-        "replies": ([None], tf.string),
-    },
 }
 
 
@@ -58,7 +40,10 @@ class ByteModel(keras.Model):
         logits = self.backbone.token_embedding(hidden, reverse=True)[:, :-1]
         likely = tf.nn.log_softmax(logits)
         told = tf.gather(likely, inputs["token_ids"][:, 1:], batch_dims=2)
-        return tf.pad(told, [[0, 0], [1, 0]])
+        told = tf.pad(told, [[0, 0], [1, 0]])
+        if "places" in inputs:
+            return tf.gather(told, inputs["places"], batch_dims=1)
+        return told
 
 
 def mean_surprise(own, likely):
@@ -91,21 +76,17 @@ def saved(served, tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved")
     archive = keras.export.ExportArchive()
     archive.track(served.learner.base_learner)
-    for name, inputs in SIGNATURES.items():
+    for name in INPUTS:
         archive.add_endpoint(
-            name,
-            getattr(served, name),
-            input_signature=[
-                tf.TensorSpec(*spec, name=key) for key, spec in inputs.items()
-            ],
+            name, getattr(served, name), input_signature=[*specs_of(name).values()]
         )
     archive.write_out(str(folder), verbose=False)
     return tf.saved_model.load(str(folder)).signatures
 
 
 def ask(signatures, name, **inputs):
-    kinds = SIGNATURES[name]
-    given = {key: tf.constant(value, kinds[key][1]) for key, value in inputs.items()}
+    kinds = specs_of(name)
+    given = {key: tf.constant(value, kinds[key].dtype) for key, value in inputs.items()}
     return signatures[name](**given)
 
 
@@ -149,9 +130,7 @@ def test_the_score_is_the_sum_over_the_reply(served, saved, state):
 def test_python_and_saved_model_tell_the_same(served, saved, state, temperature):
     settings = {**SETTINGS, "temperature": temperature}
     text = ask(saved, "generate", state=state, turns=["you?"], **settings)["texts"]
-    kinds = SIGNATURES["generate"]
-    given = {key: tf.constant(v, kinds[key][1]) for key, v in settings.items()}
-    here = served.generate(state, tf.constant(["you?"]), **given)["texts"]
+    here = served.generate(state, ["you?"], **settings)["texts"]
     assert text.numpy().tolist() == here.numpy().tolist()
     assert text.shape == (1,)
 

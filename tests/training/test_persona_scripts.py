@@ -138,3 +138,31 @@ def test_a_run_starts_from_what_another_learned(tmp_path):
         np.testing.assert_array_equal(one, two)
     with pytest.raises(RunError, match="another base learner, or other factors"):
         load_initial(tmp_path, learner(MAML, rank=3))
+
+
+def test_a_run_is_exported_and_other_flags_are_refused(trained, tmp_path):
+    export = (f"--model_dir={trained}", f"--export_dir={tmp_path / 'persona'}")
+    done = run("export", *export, "--max_tokens=64")
+    assert done.returncode == 0, done.stderr
+    version = tmp_path / "persona" / "1"
+    assert done.stdout.splitlines()[0] == str(version)
+    card = json.loads((version / "model_card.json").read_text())
+    # Low-rank factors of rank 2 on seven layers of width 8, of which two are wider.
+    numbers = 2 * (4 * (8 + 8) + 3 * (8 + 24))
+    assert card["state_bytes"] == 2 * numbers
+    assert f"A state takes {2 * numbers / 1e6:.2f} MB" in done.stdout
+    assert card["trained_with"]["most_support"] == 2
+    assert card["validation"]["validation_log_likelihood"] < 0
+    refused = run("export", *export, "--precision=int8")
+    assert "--precision has no meaning for a language model" in (
+        refused.stdout + refused.stderr
+    )
+    refused = run("export", *export, "--language_model=scratch")
+    assert "Give --model_dir or --language_model, not both" in (
+        refused.stdout + refused.stderr
+    )
+    unfinished = tmp_path / "unfinished"
+    unfinished.mkdir()
+    (unfinished / "config.json").write_text((trained / "config.json").read_text())
+    refused = run("export", f"--model_dir={unfinished}", f"--export_dir={tmp_path}/x")
+    assert "let its training.train_persona run to its end" in refused.stderr

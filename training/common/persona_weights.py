@@ -60,12 +60,21 @@ def load_trained(folder: Path, learner: MetaLearner) -> None:
         variable.assign(arrays[name])
 
 
-def _read(folder: Path) -> dict[str, np.ndarray]:
-    path = folder / WEIGHTS
-    if not path.is_file():
+def check_weights(folder: Path) -> None:
+    """Refuses a run that has not come to its end.
+
+    Raises:
+        RunError: if there are no weights.
+    """
+    if not (folder / WEIGHTS).is_file():
         raise RunError(
             f"{folder} has no {WEIGHTS}; let its training.train_persona run to its end."
         )
+
+
+def _read(folder: Path) -> dict[str, np.ndarray]:
+    check_weights(folder)
+    path = folder / WEIGHTS
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
