@@ -81,6 +81,7 @@ def application(token: str | None) -> Any:
 
     store = Path(FLAGS.store)
     store.parent.mkdir(parents=True, exist_ok=True)
+    Chatbot.bots(store)  # a file that is no store is refused before the model is loaded
     client = client_of(FLAGS.saved_model)
     client.embed(["Hello."])  # the first question should not wait for the model
     bots = OpenBots(

@@ -181,9 +181,9 @@ function fixes(message) {
     el("span", { class: "quiet" }, reply.kind === "answer" ? "Not that?" : "Which is it?"),
     offered.slice(0, chips).map((name) =>
       button([mark(placeOf(name)), name], correct(name), { class: "chip" })),
-    offered.length > chips ? choice : "",
+    button("none of them", never, { class: "chip" }),
     button("a new intent", () => teachWith(asked), { class: "chip" }),
-    button("none of them", never, { class: "chip" }));
+    offered.length > chips ? choice : "");
 }
 
 function teachWith(text) {

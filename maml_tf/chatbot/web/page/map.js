@@ -105,7 +105,7 @@ function drawnNames(dots) {
     const best = tries.reduce((a, b) => (cost(b) < cost(a) ? b : a));
     // Thrice, so that a name is kept off another name rather than off a mark.
     taken.push(best, best, best);
-    named.push(svg("text", { x: best.x, y: best.y, class: "map-name" }, text));
+    named.push(svg("text", { x: best.x, y: best.y, class: markPath(own[0].place).class }, text));
     if (named.length === MOST_NAMES) break;
   }
   return named;

@@ -1,0 +1,46 @@
+"""What keeps the chatbot's server from starting is said in one sentence."""
+
+import socket
+import sqlite3
+
+import pytest
+from script_runs import run
+
+pytest.importorskip("uvicorn")
+
+
+def refused(*flags):
+    done = run("chat_web", *flags)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_a_store_of_a_newer_version_and_a_file_that_is_none(tmp_path):
+    newer, other = tmp_path / "newer.sqlite", tmp_path / "notes.txt"
+    with sqlite3.connect(newer) as connection:
+        connection.execute("CREATE TABLE bots (bot TEXT)")
+        connection.execute("PRAGMA user_version = 99")
+    other.write_text("nothing of a database " * 100)
+    before = newer.read_bytes(), other.read_bytes()
+    assert "newer version" in refused(f"--store={newer}", "--port=0")
+    assert "no store of bots" in refused(f"--store={other}", "--port=0")
+    assert (newer.read_bytes(), other.read_bytes()) == before
+
+
+def test_a_port_that_is_taken(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refused(f"--port={port}", f"--store={tmp_path / 'bots.sqlite'}")
+    assert f"port {port}" in said and "--port" in said
+    assert not (tmp_path / "bots.sqlite").exists()
+
+
+def test_an_export_that_is_not_there(tmp_path):
+    missing = tmp_path / "nowhere"
+    store = f"--store={tmp_path / 'bots.sqlite'}"
+    assert "nowhere" in refused(f"--saved_model={missing}", store, "--port=0")
+
+
+def test_a_token_that_is_easily_guessed(tmp_path):
+    said = refused("--token=1234", f"--store={tmp_path / 'bots.sqlite'}")
+    assert "8 characters" in said
