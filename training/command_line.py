@@ -13,6 +13,7 @@ from pathlib import Path
 
 COMMANDS = (
     "demo",
+    "chat",
     "export",
     "predict",
     "serve",

@@ -15,6 +15,8 @@ from maml_tf.chatbot.responses import Responses, missing_slots
 ALTERNATIVES = 3
 # An intent that is less than so many times as likely as the next one is asked about.
 CLEARLY = 1.5
+# An intent that is less likely is not offered to who asks.
+LEAST = 0.01
 
 
 class Answering:
@@ -71,7 +73,9 @@ class Answering:
         seen: dict[str, Any],
     ) -> Reply:
         reasons = [why for name in names for why in because(learned, query, name)]
-        said = phrase(kind, seen["asked"], names)
+        likely = [a.intent for a in seen["alternatives"] if a.probability >= LEAST]
+        named = [name for name in names if name in likely]
+        said = phrase(kind if named else "nothing", seen["asked"], named)
         return Reply(said, None, because=reasons, kind=kind, **seen)
 
     def _said(self, asked: str, intent: str, learned: Learned) -> tuple[str, Any]:

@@ -1,0 +1,118 @@
+"""Talks with a bot in the terminal, and teaches it while it talks.
+
+    python -m training.chat --saved_model=saved_models/mine --bot=shop
+
+A line is said to the bot; one that begins with `/` is a command, and /help lists them.
+All that is taught is in the file --store, at once. Without --saved_model the default
+model is used, which is prepared once and kept. Lines may come from a pipe, too.
+"""
+
+import gc
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from absl import app, flags
+
+from .common.flag_types import define_path
+from .common.running import is_mistake, run_script, sentence
+
+if TYPE_CHECKING:
+    from maml_tf.chatbot import Chatbot
+
+FLAGS = flags.FLAGS
+MISSING = "The terminal needs `pip install 'maml-tf[chat]'` ({})."
+
+
+def define_flags() -> None:
+    """The flags of this script."""
+    define_path(
+        "saved_model",
+        None,
+        "An export of training.export, saved_models/NAME or saved_models/NAME/VERSION; "
+        "by default the default model.",
+    )
+    define_path("store", "bots.sqlite", "The file of bots; made if need be.")
+    flags.DEFINE_string("bot", "bot", "The name of the bot in it.")
+    define_path(
+        "language_model",
+        None,
+        "An export of a language model, which then replies in the manner of the taught "
+        "responses.",
+    )
+
+
+def main(argv: list[str]) -> None:
+    try:
+        from .common.chat_screen import Screen
+    except ImportError as error:
+        raise app.UsageError(MISSING.format(error.name)) from error
+    from maml_tf.chatbot.checks import checked_name
+    from maml_tf.chatbot.memory import Memory
+    from maml_tf.serving.saved_model import version_folder
+
+    from .common.chat_commands import Commands
+    from .common.default_export import default_export
+
+    # What is wrong with these is said before anything is waited for.
+    bot = checked_name(FLAGS.bot, "bot")
+    for named in filter(None, (FLAGS.saved_model, FLAGS.language_model)):
+        version_folder(named)
+    Memory(FLAGS.store)
+    folder = FLAGS.saved_model or default_export()
+    screen = Screen(FLAGS.store)
+    gc.disable()  # there is none until the model is loaded
+    chatbot = _while_waiting(lambda: _chatbot(folder, bot))
+    commands = Commands(chatbot.result, bot)
+    screen.welcome(bot, FLAGS.store)
+    for line in screen.lines(commands.completions):
+        try:
+            with screen.waiting(chatbot):
+                shown = commands.answer(line)
+        except Exception as error:
+            if not is_mistake(error):
+                raise
+            screen.wrong(sentence(error))
+            continue
+        if shown is None:
+            break
+        screen.show(shown)
+    if not chatbot.done():  # TensorFlow cannot be left in the middle of its import
+        sys.stdout.flush()
+        os._exit(0)
+
+
+def _chatbot(folder: str | Path, bot: str) -> "Chatbot":
+    from maml_tf.chatbot import Chatbot
+    from maml_tf.serving import Client
+    from maml_tf.serving.quick_transport import QuickTransport
+
+    language_model = Client(FLAGS.language_model) if FLAGS.language_model else None
+    client = Client(QuickTransport(folder), timeout=600)
+    client.embed(["hello"])  # the first one takes longest
+    gc.freeze()  # nothing of TensorFlow is garbage
+    gc.enable()
+    return Chatbot(client, FLAGS.store, bot=bot, language_model=language_model)
+
+
+def _while_waiting(make: Callable[[], Any]) -> "Future[Any]":
+    """What `make` makes beside what goes on; a daemon, so that leaving is possible."""
+    made: Future[Any] = Future()
+
+    def work() -> None:
+        try:
+            made.set_result(make())
+        except BaseException as error:  # whoever asks for the result is told
+            made.set_exception(error)
+
+    Thread(target=work, daemon=True).start()
+    return made
+
+
+if __name__ == "__main__":
+    define_flags()
+    run_script(main)
