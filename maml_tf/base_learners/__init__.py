@@ -15,6 +15,11 @@ from maml_tf.base_learners.patch_convolution import PatchConvolution, ReshapeMax
 from maml_tf.base_learners.position_embedding import (
     make_position_embeddings_differentiable,
 )
+from maml_tf.base_learners.preferences import (
+    PreferenceLoss,
+    ThumbsLoss,
+    UnlikelihoodLoss,
+)
 from maml_tf.base_learners.projected_encoder import ProjectedEncoder
 from maml_tf.base_learners.split_encoder import UpperEncoder
 from maml_tf.base_learners.text_classifier import TextClassifier, create_model
@@ -32,11 +37,14 @@ __all__ = [
     "CausalLanguageModel",
     "NextTokenLoss",
     "PatchConvolution",
+    "PreferenceLoss",
     "ProjectedEncoder",
     "ReshapeMaxPooling",
     "TFKerasBaseLearner",
     "TextClassifier",
     "TextEncoder",
+    "ThumbsLoss",
+    "UnlikelihoodLoss",
     "UpperEncoder",
     "WithinClassWhitening",
     "character_vocabulary",

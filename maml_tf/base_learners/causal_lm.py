@@ -7,8 +7,11 @@ import keras
 import tensorflow as tf
 
 from maml_tf.base_learners.errors import BaseLearnerError
+from maml_tf.base_learners.leading_axes import as_examples, as_rows
 from maml_tf.base_learners.low_rank import add_low_rank_factors
 from maml_tf.base_learners.next_token import next_token_log_likelihoods
+
+_TOKENS = ("token_ids", "padding_mask")
 
 
 @keras.saving.register_keras_serializable(package="maml_tf")
@@ -33,11 +36,12 @@ class CausalLanguageModel(keras.Model):
 
     Call arguments:
         inputs: dict of `token_ids` and `padding_mask`, whole numbers `[batch, length]`,
-            and perhaps `places` `[batch, asked]`, the tokens whose log-likelihoods are
-            asked for, none of them the first.
+            or `[batch, texts, length]` where an example is several texts, as a pair of
+            replies is; and perhaps `places` `[..., asked]`, the tokens whose
+            log-likelihoods are asked for, none of them the first.
 
     Returns:
-        Log-likelihoods `[batch, length]`; 0 for the first token. With places `[batch,
+        Log-likelihoods of the same shape; 0 for the first token. With places `[...,
         asked]`.
 
     Raises:
@@ -114,9 +118,10 @@ class CausalLanguageModel(keras.Model):
         return [[int(token) for token in row] for row in self.tokenizer(list(texts))]
 
     def hidden(self, inputs: Any, training: bool = False) -> tf.Tensor:
-        """The last hidden states `[batch, length, width]`."""
-        given = {name: inputs[name] for name in ("token_ids", "padding_mask")}
-        return self.backbone(given, training=training)
+        """The last hidden states `[..., length, width]`."""
+        like = inputs["token_ids"]
+        rows = as_rows({name: inputs[name] for name in _TOKENS}, like)
+        return as_examples(self.backbone(rows, training=training), like)
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         hidden = self.hidden(inputs, training=training)
@@ -126,15 +131,17 @@ class CausalLanguageModel(keras.Model):
         """The log-likelihoods that a call gives, of last hidden states."""
         # In a low precision sums over the vocabulary lose what they are about.
         dtype = keras.backend.result_type(self.variable_dtype, "float32")
+        words = tf.cast(self.word_vectors(), dtype)
         return next_token_log_likelihoods(
-            tf.cast(hidden, dtype), tf.cast(self._words(), dtype), token_ids, places
+            tf.cast(hidden, dtype), words, token_ids, places
         )
 
     def logits(self, inputs: Any) -> tf.Tensor:
-        """Scores of the next token `[batch, length, vocabulary]`."""
-        return tf.einsum("...w,vw->...v", self.hidden(inputs), self._words())
+        """Scores of the next token `[..., length, vocabulary]`."""
+        return tf.einsum("...w,vw->...v", self.hidden(inputs), self.word_vectors())
 
-    def _words(self) -> tf.Tensor:
+    def word_vectors(self) -> tf.Tensor:
+        """What hidden states are compared with, `[vocabulary, width]`."""
         embedding = self.output_words[0]
         if embedding.tie_weights:
             return keras.ops.convert_to_tensor(embedding.embeddings)

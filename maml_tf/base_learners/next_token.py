@@ -25,16 +25,16 @@ def next_token_log_likelihoods(
     Differentiable to any order by `hidden` and `words`.
 
     Args:
-        hidden: the last hidden states `[texts, length, width]`.
+        hidden: the last hidden states `[..., length, width]`.
         words: the vector of each word in the output layer `[vocabulary, width]`.
-        token_ids: the tokens of the texts, whole numbers `[texts, length]`.
-        places: which tokens of each text are asked for `[texts, asked]`, none of them
+        token_ids: the tokens of the texts, whole numbers `[..., length]`.
+        places: which tokens of each text are asked for `[..., asked]`, none of them
             the first; all if None. The output layer is most of the work of a small
             model, and is left out for all others.
 
     Returns:
-        `[texts, length]`; the first token of a text has nothing before it and gets 0.
-        With places `[texts, asked]`.
+        `[..., length]`; the first token of a text has nothing before it and gets 0.
+        With places `[..., asked]`.
 
     Example:
 
@@ -48,15 +48,30 @@ def next_token_log_likelihoods(
     array([[-1.1]], dtype=float32)
     """
     if places is None:
-        before, after = hidden[:, :-1], token_ids[:, 1:]
-    else:
-        before = tf.gather(hidden, places - 1, axis=1, batch_dims=1)
-        after = tf.gather(token_ids, places, axis=1, batch_dims=1)
-    chosen = tf.reduce_sum(before * tf.gather(words, after), axis=-1)
-    rows = tf.reshape(before, [-1, before.shape[-1]])
-    normaliser = tf.reshape(_log_sum_over_words(rows, words), tf.shape(chosen))
-    found = chosen - normaliser
-    return tf.pad(found, [[0, 0], [1, 0]]) if places is None else found
+        found = word_log_likelihoods(hidden[..., :-1, :], words, token_ids[..., 1:])
+        return tf.pad(found, [[0, 0]] * (found.shape.rank - 1) + [[1, 0]])
+    axis = token_ids.shape.rank - 1
+    before = tf.gather(hidden, places - 1, axis=axis, batch_dims=axis)
+    after = tf.gather(token_ids, places, axis=axis, batch_dims=axis)
+    return word_log_likelihoods(before, words, after)
+
+
+def word_log_likelihoods(
+    hidden: tf.Tensor, words: tf.Tensor, chosen: tf.Tensor
+) -> tf.Tensor:
+    """The logarithm of the probability of a word after each hidden state.
+
+    Args:
+        hidden: the last hidden states `[..., width]`.
+        words: the vector of each word in the output layer `[vocabulary, width]`.
+        chosen: which word, whole numbers `[...]`.
+
+    Returns:
+        `[...]`.
+    """
+    scores = tf.reduce_sum(hidden * tf.gather(words, chosen), axis=-1)
+    rows = tf.reshape(hidden, [-1, hidden.shape[-1]])
+    return scores - tf.reshape(_log_sum_over_words(rows, words), tf.shape(scores))
 
 
 @tf.custom_gradient

@@ -182,6 +182,36 @@ class FunctionalModel:
     ) -> Ran:
         """Predictions under each task's weights; see `InnerLoop.predict`."""
         before = self.features(constants, inputs, training=training)
+        ran = self.predict_features(
+            fast, constants, before.outputs, seeds, training=training, guarded=training
+        )
+        return Ran(
+            ran.outputs,
+            {**before.assigned, **ran.assigned},
+            [*before.losses, *ran.losses],
+        )
+
+    def predict_features(
+        self,
+        fast: Tensors,
+        constants: Tensors,
+        features: Any,
+        seeds: tf.Tensor | None = None,
+        *,
+        training: bool = False,
+        guarded: bool = False,
+    ) -> Ran:
+        """Predictions of what `features` gives, under each task's weights.
+
+        Args:
+            fast: weights `[tasks, ...]`.
+            constants: see `constants()`.
+            features: a nest of tensors `[tasks, examples, ...]`.
+            seeds: `[tasks]`, or None.
+            training: whether layers run in training mode.
+            guarded: give a task whose weights or predictions are not finite NaN and no
+                gradient. What the layers assigned is told only then.
+        """
         shared = [constants[place] for place in self.shared_places]
 
         def forward(stacked: Any, shared: Tensors) -> Ran:
@@ -199,10 +229,9 @@ class FunctionalModel:
             elements = dict(stacked) if seeds is None else {**stacked, "seed": seeds}
             return self.map(("queries", training), task, elements)
 
-        stacked = {"fast": fast, "features": before.outputs}
-        if not training:
-            ran = forward(stacked, shared)
-            return Ran(ran.outputs, {}, [*before.losses, *ran.losses])
+        stacked = {"fast": fast, "features": features}
+        if not guarded:
+            return forward(stacked, shared)._replace(assigned={})
 
         def run(stacked: Any, shared: Tensors) -> Any:
             tasks = number_of_tasks(stacked["fast"][0])
@@ -224,12 +253,7 @@ class FunctionalModel:
 
             return ran, finite, backward
 
-        ran = differentiate_per_task(run, stacked, shared)
-        return Ran(
-            ran.outputs,
-            {**before.assigned, **ran.assigned},
-            [*before.losses, *ran.losses],
-        )
+        return differentiate_per_task(run, stacked, shared)
 
     def replace_shared(self, constants: Tensors, shared: Tensors) -> Tensors:
         """The constants with other values at `shared_places`."""

@@ -16,7 +16,7 @@ from maml_tf.inner_loop.functional_model import (
 )
 from maml_tf.inner_loop.meta_gradients import MetaGradient, get_meta_gradient
 from maml_tf.inner_loop.meta_gradients.step_loops import StepLoops
-from maml_tf.inner_loop.problem import InnerProblem, Loss
+from maml_tf.inner_loop.problem import InnerProblem, Loss, Support
 from maml_tf.inner_loop.shared_layers import call_model
 from maml_tf.inner_loop.task_gradients import break_tasks, differentiate_per_task
 from maml_tf.inner_loop.tasks import number_of_tasks, repeat_for_tasks
@@ -43,6 +43,8 @@ class InnerLoop:
         vectorized: run all tasks at once, or one after the other.
         batch_size: how many examples of the support set a step sees at most; by
             default all. See `maml_tf.inner_loop.problem.batch_rows`.
+        relative: the loss is of predictions minus those of the starting weights, which
+            are made once a task, and differentiated like all else.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class InnerLoop:
         meta_gradient: str | MetaGradient = "exact",
         vectorized: bool = True,
         batch_size: int | None = None,
+        relative: bool = False,
     ) -> None:
         self.functional = FunctionalModel(
             model, fast_variables, rule.variables, vectorized=vectorized
@@ -64,6 +67,7 @@ class InnerLoop:
         self._meta_gradient = get_meta_gradient(meta_gradient)
         self._here = threading.local()
         self.batch_size = batch_size
+        self.relative = relative
         self._functions: dict[Any, Any] = {}
 
     @property
@@ -192,8 +196,15 @@ class InnerLoop:
             training,
             batch_size=self.batch_size,
             every_step=every_step,
+            relative=self.relative,
         )
-        stacked = {"fast": fast, "state": problem.init(fast), "inputs": ran.outputs}
+        support = Support(ran.outputs)
+        if self.relative:
+            start = self.functional.predict_features(
+                fast, constants, ran.outputs, guarded=differentiable or every_step
+            )
+            support = support._replace(start=start.outputs)
+        stacked = {"fast": fast, "state": problem.init(fast), "inputs": support}
         problem = self.meta_gradient.prepare(problem, stacked)
         shared = [constants[place] for place in self.functional.shared_places]
         if not (differentiable or every_step):
@@ -237,6 +248,43 @@ class InnerLoop:
         if added is not None:
             added += ran.losses
         return ran.outputs, ran.assigned
+
+    def predict_start(
+        self,
+        fast: Tensors,
+        constants: Tensors,
+        inputs: Any,
+        *,
+        per_task: bool = False,
+        guarded: bool = False,
+    ) -> Any:
+        """Predictions of the starting weights `[tasks, query, ...]`, without dropout.
+
+        Args:
+            fast, per_task: the starting weights, see `adapt`.
+            constants: see `constants()`.
+            inputs: query inputs, a nest of tensors `[tasks, query, ...]`.
+            guarded: give a task that is not finite NaN and no gradient.
+        """
+        keywords = {"per_task": per_task, "guarded": guarded}
+        return self._call(self._predict_start, (fast, constants, inputs), keywords)
+
+    def _predict_start(
+        self,
+        fast: Tensors,
+        constants: Tensors,
+        inputs: Any,
+        *,
+        per_task: bool,
+        guarded: bool,
+    ) -> Any:
+        if not per_task:
+            tasks = number_of_tasks(tf.nest.flatten(inputs)[0])
+            fast = repeat_for_tasks(fast, tasks)
+        ran = self.functional.features(constants, inputs)
+        return self.functional.predict_features(
+            fast, constants, ran.outputs, guarded=guarded
+        ).outputs
 
     def _call(self, function: Callable, arguments: tuple, keywords: dict) -> Any:
         """Calls a function of tensors; outside a graph, traced once and then reused.

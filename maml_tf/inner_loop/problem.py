@@ -12,6 +12,19 @@ from maml_tf.inner_loop.update_rules import UpdateRule
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
+class Support(NamedTuple):
+    """What the steps read of support sets and differentiate by.
+
+    Attributes:
+        features: what the layers before the first fast weight give.
+        start: predictions of the support set before the first step, or () where the
+            loss does not ask for them.
+    """
+
+    features: Any
+    start: Any = ()
+
+
 class Step(NamedTuple):
     """What one inner step of a task, or of all, begins from and ends with."""
 
@@ -36,6 +49,7 @@ class InnerProblem(NamedTuple):
         proximal: weight of half the squared distance to `elements["anchor"]`, which
             the objective then has beside the loss.
         every_step: the weights after each step are asked for, not those after the last.
+        relative: the loss is of predictions minus those of `Support.start`.
     """
 
     functional: FunctionalModel
@@ -48,6 +62,7 @@ class InnerProblem(NamedTuple):
     batch_size: int | None = None
     proximal: float = 0.0
     every_step: bool = False
+    relative: bool = False
 
     def init(self, fast: Tensors) -> Any:
         """The rule's state before the first step, `[tasks, ...]`."""
@@ -75,22 +90,25 @@ class InnerProblem(NamedTuple):
         seed = element.get("seed")
         if seed is not None:
             seed = seed + 1 + tf.cast(step, seed.dtype)
-        inputs, targets = element["inputs"], element["targets"]
+        support, targets = element["inputs"], element["targets"]
         if self.batch_size is not None:
             examples = tf.shape(tf.nest.flatten(targets)[0])[0]
             rows = batch_rows(examples, self.batch_size, step)
-            inputs, targets = tf.nest.map_structure(
-                lambda t: tf.gather(t, rows), (inputs, targets)
+            support, targets = tf.nest.map_structure(
+                lambda t: tf.gather(t, rows), (support, targets)
             )
         ran = self.functional.run(
             self.functional.split.rest,
             weights,
             self.functional.replace_shared(self.constants, shared),
-            inputs,
+            support.features,
             training=self.training,
             seed=seed,
         )
-        loss = tf.reduce_mean(self.loss(targets, ran.outputs))
+        outputs = ran.outputs
+        if self.relative:
+            outputs = relative_to(support.start, outputs)
+        loss = tf.reduce_mean(self.loss(targets, outputs))
         for more in (*ran.losses, *self.functional.penalties(weights)):
             loss += tf.cast(more, loss.dtype)
         if self.proximal:
@@ -138,8 +156,8 @@ class InnerProblem(NamedTuple):
     ) -> tuple[Tensors, Any, Step]:
         """One inner step of all tasks; every tensor but `shared` is `[tasks, ...]`.
 
-        `stacked` has the `inputs`, and may have `shared` with a task axis in place of
-        the argument.
+        `stacked` has the `inputs`, a `Support`, and may have `shared` with a task axis
+        in place of the argument.
         """
 
         def task(element: Any) -> Any:
@@ -152,6 +170,17 @@ class InnerProblem(NamedTuple):
         elements = {**self.elements, **stacked, "fast": weights, "state": state}
         new, new_state, gradients, losses = self.map("step", task, elements)
         return new, new_state, Step(weights, state, gradients, losses)
+
+
+def relative_to(start: Any, predictions: Any) -> Any:
+    """Predictions minus those before the first step.
+
+    Example:
+
+    >>> relative_to(tf.constant([1.0, 2.0]), tf.constant([1.5, 1.0])).numpy()
+    array([ 0.5, -1. ], dtype=float32)
+    """
+    return tf.nest.map_structure(tf.subtract, predictions, start)
 
 
 def batch_rows(examples: tf.Tensor, size: int, step: Any) -> tf.Tensor:

@@ -16,6 +16,7 @@ from maml_tf.base_learners.contracts import (
     TextBaseLearner,
     TextEncoding,
 )
+from maml_tf.base_learners.leading_axes import as_examples, as_rows
 from maml_tf.inner_loop.exact_moments import exact_moments
 
 Part = Callable[[Any, bool], Any]
@@ -134,17 +135,18 @@ def _split_language_model(model: Any, fast: set[int]) -> Split | None:
         return None
 
     def shared(inputs: Any, training: bool) -> Any:
-        features = inner.shared(
-            {name: inputs[name] for name in backbone.input}, training
-        )
+        like = inputs["token_ids"]
+        rows = as_rows({name: inputs[name] for name in backbone.input}, like)
+        features = as_examples(inner.shared(rows, training), like)
         tokens = {
             name: inputs[name] for name in ("token_ids", "places") if name in inputs
         }
         return {"backbone": features, **tokens}
 
     def rest(features: Any, training: bool) -> Any:
-        hidden = inner.rest(features["backbone"], training)
-        return model.score(hidden, features["token_ids"], features.get("places"))
+        like = features["token_ids"]
+        hidden = inner.rest(as_rows(features["backbone"], like), training)
+        return model.score(as_examples(hidden, like), like, features.get("places"))
 
     words = [v for layer in model.output_words for v in layer.variables]
     known = {id(v): v for v in [*inner.rest_variables, *words]}

@@ -49,6 +49,32 @@ def make_inner_loss(
     return several
 
 
+def is_relative(loss: Any) -> bool:
+    """Whether a loss, as `compile` takes it, is of predictions minus the start's.
+
+    A loss says so by an attribute `relative_to_start` that is true.
+
+    Raises:
+        ValueError: if it is one of several losses.
+
+    Example:
+
+    >>> from maml_tf.base_learners import PreferenceLoss
+    >>> is_relative(PreferenceLoss()), is_relative("mse")
+    (True, False)
+    """
+    if isinstance(loss, (list, tuple)) and len(loss) == 1:
+        loss = loss[0]
+    found = [
+        getattr(one, "relative_to_start", False) for one in keras.tree.flatten(loss)
+    ]
+    if any(found) and tf.nest.is_nested(loss):
+        raise ValueError(
+            "A loss relative to the start is compiled alone, not as one of several."
+        )
+    return any(found)
+
+
 def _of_all(loss: Callable, targets: Any, predictions: Any) -> tf.Tensor:
     """One loss for each of the outputs, as Keras takes it."""
     if not tf.nest.is_nested(predictions):

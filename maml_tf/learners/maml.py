@@ -19,9 +19,10 @@ from maml_tf.inner_loop import (
 )
 from maml_tf.inner_loop.loop import is_seed
 from maml_tf.inner_loop.meta_gradients import MetaGradient, get_meta_gradient
+from maml_tf.inner_loop.problem import relative_to
 from maml_tf.inner_loop.task_gradients import finite_tasks, sum_over_tasks
 from maml_tf.learners.episode_checks import check_support
-from maml_tf.learners.inner_losses import make_inner_loss
+from maml_tf.learners.inner_losses import is_relative, make_inner_loss
 from maml_tf.learners.meta_learner import MetaLearner
 from maml_tf.learners.target_kinds import TargetKind, target_kind
 from maml_tf.learners.task_losses import as_on_one_device
@@ -173,6 +174,7 @@ class MAML(MetaLearner):
             meta_gradient=self._meta_gradient,
             vectorized=self._options["vectorized"],
             batch_size=self._inner_batch_size,
+            relative=is_relative(self.inner_loss),
         )
 
     @property
@@ -341,13 +343,37 @@ class MAML(MetaLearner):
         Args:
             predict: calls `predict_adapted` and returns its predictions.
             x, y, sample_weight, training: see `query_losses`.
+
+        Returns:
+            The losses, and the predictions that they, and metrics, are of: minus those
+            of the starting weights where the compiled loss is relative to them.
         """
         with self.inner_loop.added_losses() as added:
             predictions = predict()
+        if is_relative(self._loss_of_queries()):
+            start = self.predict_start(x, training=training)
+            predictions = relative_to(start, predictions)
         losses = self.compiled_losses(x, y, predictions, sample_weight, training)
         if type(self).compute_loss is keras.Model.compute_loss:
             losses += sum(tf.cast(more, losses.dtype) for more in added)
         return losses, predictions
+
+    def predict_start(self, x: Any, training: bool = False) -> Any:
+        """Predictions of the queries before any step, `[tasks, query, ...]`.
+
+        Args:
+            x: the episode.
+            training: give tasks that are not finite no gradient.
+        """
+        support, targets, queries = (
+            tf.nest.map_structure(tf.convert_to_tensor, x[key])
+            for key in ("support_inputs", "support_targets", "query_inputs")
+        )
+        start, per_task = self.initial_weights(support, targets)
+        loop = self.inner_loop
+        return loop.predict_start(
+            start, loop.constants(), queries, per_task=per_task, guarded=training
+        )
 
     def over_features(self) -> tuple[keras.Model, "MAML"] | None:
         base = self.base_learner

@@ -17,6 +17,7 @@ from maml_tf.learners.dropped_tasks import (
     zero_unless,
 )
 from maml_tf.learners.episode_checks import Expected, check_structure
+from maml_tf.learners.inner_losses import is_relative
 from maml_tf.learners.keras_entry_points import KerasEntryPoints
 from maml_tf.learners.target_kinds import TargetKind, target_kind
 from maml_tf.learners.task_losses import (
@@ -205,6 +206,11 @@ class MetaLearner(KerasEntryPoints, metaclass=_BuiltWhenMade):
                 or None.
             training: whether layers such as dropout run in training mode.
         """
+        if is_relative(self._loss_of_queries()):
+            raise ValueError(
+                f"{type(self).__name__} has no starting weights that its predictions "
+                "could be relative to; take MAML or one of its kind, or another loss."
+            )
         predictions = self(x, training=training)
         return self.compiled_losses(x, y, predictions, sample_weight, training), (
             predictions

@@ -13,8 +13,8 @@ class MetaGradient:
     """How the gradient of a function of the adapted weights reaches what made them.
 
     Subclasses implement `run`. It is called with tensors that all have a task axis in
-    `stacked`: `fast` and `state`, from which the steps start, and `inputs`, the
-    features of the support set. `shared` has none: the values of the other variables
+    `stacked`: `fast` and `state`, from which the steps start, and `inputs`, a
+    `Support`. `shared` has none: the values of the other variables
     that the steps read, those of the update rule included.
     """
 
