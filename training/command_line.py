@@ -22,7 +22,9 @@ COMMANDS = (
     "train",
     "evaluate",
     "pretrain",
+    "train_feedback",
     "train_persona",
+    "evaluate_feedback",
     "evaluate_persona",
 )
 

@@ -20,7 +20,7 @@ from absl import app, flags
 
 from .common.files import check_output_file, write_json
 from .common.flag_types import define_count, define_path
-from .common.persona_flags import define_task_flags, settings_of_run
+from .common.persona_flags import PersonaSettings, define_task_flags, settings_of_run
 from .common.running import run_script
 from .common.tables import markdown_table
 
@@ -56,12 +56,12 @@ def main(argv: list[str]) -> None:
     supports, steps = numbers("support"), numbers("inner_steps")
     rates = numbers("fine_tuning_rates", float)
     folder = Path(FLAGS.model_dir)
-    settings = settings_of_run(folder)
+    settings = settings_of_run(folder, PersonaSettings)
     output = Path(FLAGS.output or folder / "persona.json")
     check_output_file(output)
     joint = None
     if FLAGS.joint_dir is not None:
-        joint = settings_of_run(Path(FLAGS.joint_dir))
+        joint = settings_of_run(Path(FLAGS.joint_dir), PersonaSettings)
         if joint.inner_steps:
             raise app.UsageError("--joint_dir is no run of --inner_steps=0.")
 

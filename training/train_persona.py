@@ -41,7 +41,7 @@ def main(argv: list[str]) -> None:
             f"--least_support={FLAGS.least_support} is more than "
             f"--most_support={FLAGS.most_support}."
         )
-    settings = settings_of_flags()
+    settings = settings_of_flags(PersonaSettings)
     check_folder(FLAGS.output_dir, settings)
 
     from maml_tf.episodes.dialogue_readers import read_dialogues
@@ -78,7 +78,7 @@ def train(settings: PersonaSettings, parts: dict[str, Any]) -> None:
     keras.utils.set_random_seed(settings.seed)
     learner = make_persona_learner(settings)
     if settings.start_from is not None:
-        load_initial(Path(settings.start_from), learner)
+        load_initial(Path(settings.start_from), learner.base_learner)
     base = learner.base_learner
     encoded = {
         name: encode_dialogues(

@@ -149,7 +149,8 @@ def training_words(
     total = max(len(replies), 1)
     return tuple(
         word
-        for word, count in counts.most_common()
+        # In an order that no hash decides: a run goes on with the same users.
+        for word, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         if least * total <= count <= most * total
         and word not in named
         and not word.isdecimal()

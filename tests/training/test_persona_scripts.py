@@ -7,7 +7,7 @@ import pytest
 from script_runs import run
 
 from maml_tf import MAML, MetaSGD, create_causal_lm
-from training.common.persona_flags import settings_of_run
+from training.common.persona_flags import PersonaSettings, settings_of_run
 from training.common.persona_weights import load_initial, save_trained
 from training.common.run import RunError
 
@@ -57,7 +57,7 @@ def test_a_run_keeps_what_was_trained_and_how_it_went(trained):
     assert all(row["validation_log_likelihood"] < 0 for row in rows)
     # Factors alone, not the model beside them.
     assert (trained / "weights.safetensors").stat().st_size < 20_000
-    assert settings_of_run(trained).most_support == 2
+    assert settings_of_run(trained, PersonaSettings).most_support == 2
 
 
 def test_methods_are_judged_on_the_same_people(trained):
@@ -115,7 +115,7 @@ def test_people_with_too_few_dialogues_are_told(dialogues, tmp_path):
 
 def test_a_folder_without_a_run_is_told(tmp_path):
     with pytest.raises(RunError, match=r"holds no run of training\.train_persona"):
-        settings_of_run(tmp_path)
+        settings_of_run(tmp_path, PersonaSettings)
 
 
 def test_a_run_starts_from_what_another_learned(tmp_path):
@@ -129,7 +129,7 @@ def test_a_run_starts_from_what_another_learned(tmp_path):
     for variable in earlier.base_learner.trainable_variables:
         variable.assign(variable + 0.5)
     save_trained(tmp_path, earlier)
-    load_initial(tmp_path, later)
+    load_initial(tmp_path, later.base_learner)
     for one, two in zip(
         earlier.base_learner.trainable_variables,
         later.base_learner.trainable_variables,
@@ -137,7 +137,20 @@ def test_a_run_starts_from_what_another_learned(tmp_path):
     ):
         np.testing.assert_array_equal(one, two)
     with pytest.raises(RunError, match="another base learner, or other factors"):
-        load_initial(tmp_path, learner(MAML, rank=3))
+        load_initial(tmp_path, learner(MAML, rank=3).base_learner)
+
+
+def test_factors_start_on_weights_that_were_all_trained(tmp_path):
+    def base(rank):
+        return create_causal_lm(
+            "scratch:num_layers=1,hidden_dim=8,num_heads=2", lora_rank=rank
+        )
+
+    whole, factored = base(None), base(2)
+    save_trained(tmp_path, MAML(whole))
+    load_initial(tmp_path, factored)
+    for one, two in zip(whole.variables, factored.frozen_weights, strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_a_run_is_exported_and_other_flags_are_refused(trained, tmp_path):
@@ -165,4 +178,4 @@ def test_a_run_is_exported_and_other_flags_are_refused(trained, tmp_path):
     unfinished.mkdir()
     (unfinished / "config.json").write_text((trained / "config.json").read_text())
     refused = run("export", f"--model_dir={unfinished}", f"--export_dir={tmp_path}/x")
-    assert "let its training.train_persona run to its end" in refused.stderr
+    assert "let its training run to its end" in refused.stderr

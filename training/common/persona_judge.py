@@ -91,7 +91,7 @@ class Judge:
         """Adam on a person's dialogues, from the pretrained model or from a run."""
         learner = make_persona_learner(settings, update_rule=Adam(rate))
         if start is not None:
-            load_initial(start, learner)
+            load_initial(start, learner.base_learner)
         return learner
 
     def _tasks(self, learner: Any, corpus: DialogueCorpus) -> list[PersonaTask]:

@@ -24,24 +24,29 @@ def save_trained(folder: Path, learner: MetaLearner) -> None:
     write_aside(folder / WEIGHTS, lambda path: save_file(arrays, path))
 
 
-def load_initial(folder: Path, learner: MetaLearner) -> None:
-    """Puts the base learner's weights of an earlier run into a learner of any kind.
+def load_initial(folder: Path, base_learner: keras.Model) -> None:
+    """Puts the base learner's weights of an earlier run of any learner into another.
+
+    The earlier run may have trained all weights where this one trains factors beside
+    them; then those are the frozen ones here.
 
     Raises:
         RunError: if the earlier run had another base learner.
     """
-    by_path = {v.path: v for v in learner.base_learner.trainable_variables}
     earlier = {name.split("/", 1)[1]: a for name, a in _read(folder).items()}
+    variables = base_learner.trainable_variables
+    if not any(variable.path in earlier for variable in variables):
+        variables = getattr(base_learner, "frozen_weights", variables)
     if any(
-        path not in earlier or earlier[path].shape != tuple(v.shape)
-        for path, v in by_path.items()
+        v.path not in earlier or earlier[v.path].shape != tuple(v.shape)
+        for v in variables
     ):
         raise RunError(
             f"The run in {folder} had another base learner, or other factors; give it "
             "the same --base_learner, --lora_rank and --lora_blocks."
         )
-    for path, variable in by_path.items():
-        variable.assign(earlier[path])
+    for variable in variables:
+        variable.assign(earlier[variable.path])
 
 
 def load_trained(folder: Path, learner: MetaLearner) -> None:
@@ -67,9 +72,7 @@ def check_weights(folder: Path) -> None:
         RunError: if there are no weights.
     """
     if not (folder / WEIGHTS).is_file():
-        raise RunError(
-            f"{folder} has no {WEIGHTS}; let its training.train_persona run to its end."
-        )
+        raise RunError(f"{folder} has no {WEIGHTS}; let its training run to its end.")
 
 
 def _read(folder: Path) -> dict[str, np.ndarray]:

@@ -1,0 +1,131 @@
+"""Meta-trains a language model so that it learns a user's taste from a few judgements.
+
+    python -m training.train_feedback --dialogues=dialogues.jsonl \\
+        --output_dir=runs/feedback
+
+A task is a simulated user with a hidden taste in replies: the model adapts low-rank
+factors to pairs of a liked and a disliked reply, or to single thumbs, and is judged by
+how it ranks other pairs. Training users like or dislike a few words; the tastes of
+validation users and those of training.evaluate_feedback are others. Replies are those
+in the dialogues, of the people of each part.
+
+Writes what training.train_persona writes, and the states of the replies below the first
+block that adapts, which are computed once.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags
+
+from .common.feedback_flags import (
+    FeedbackSettings,
+    define_feedback_flags,
+    make_feedback_learner,
+)
+from .common.flag_types import define_path
+from .common.persona_flags import settings_of_flags
+from .common.run import check_folder
+from .common.running import run_script
+
+define_feedback_flags()
+define_path("output_dir", None, "Where the run is written.", required=True)
+FLAGS = flags.FLAGS
+
+
+def main(argv: list[str]) -> None:
+    if FLAGS.dialogues is None:
+        raise app.UsageError("Give --dialogues, a file of dialogues of many people.")
+    if FLAGS.least_support > FLAGS.most_support:
+        raise app.UsageError(
+            f"--least_support={FLAGS.least_support} is more than "
+            f"--most_support={FLAGS.most_support}."
+        )
+    settings = settings_of_flags(FeedbackSettings)
+    check_folder(FLAGS.output_dir, settings)
+
+    from maml_tf.episodes.dialogue_readers import read_dialogues
+
+    corpus = read_dialogues(settings.dialogues)
+    print(corpus.summary(), flush=True)
+    train(settings, corpus)
+
+
+def train(settings: FeedbackSettings, corpus: Any) -> None:
+    """Trains on users who judge replies of the corpus, in --output_dir."""
+    import hashlib
+
+    import keras
+
+    from maml_tf.episodes.feedback_episodes import feedback_episodes
+
+    from .common.feedback_data import make_pools, make_upper_model, states_of, users_of
+    from .common.loop import meta_train
+    from .common.persona_weights import save_trained
+    from .common.run import Run, weights_digest
+
+    pools = make_pools(corpus, settings, ("train", "validation"))
+    users = {name: users_of(name, pool) for name, pool in pools.items()}
+    print(
+        f"{len(pools['train'].replies)} replies to train on, "
+        f"{len(pools['validation'].replies)} for validation. Loading the model; every "
+        "reply is run through its lower blocks once, which takes minutes.",
+        flush=True,
+    )
+    keras.utils.set_random_seed(settings.seed)
+    learner = make_feedback_learner(settings, make_upper_model(corpus, settings))
+    content = {
+        "initial weights": weights_digest(learner),
+        "dialogues": hashlib.sha256(Path(settings.dialogues).read_bytes()).hexdigest(),
+    }
+    with Run(FLAGS.output_dir, settings, content) as run:
+        states = {
+            name: states_of(learner.base_learner, pool, settings, run.folder)
+            for name, pool in pools.items()
+        }
+
+        def batches(name: str, start: int = 0, steps: int | None = None) -> Any:
+            return feedback_episodes(
+                pools[name],
+                states[name],
+                users[name],
+                support=(settings.least_support, settings.most_support),
+                query=settings.query,
+                tasks_per_batch=settings.tasks_per_batch,
+                thumbs=settings.thumbs,
+                seed=settings.seed,
+                start_step=start,
+                steps=steps,
+            )
+
+        # The same users at every validation.
+        judged = batches("validation", steps=12)
+
+        def validate(learner: Any) -> dict[str, float]:
+            found = learner.evaluate(judged, verbose=0, return_dict=True)
+            return {
+                "validation_log_likelihood": -float(found["loss"]),
+                "validation_agreement": float(found["preference_accuracy"]),
+            }
+
+        progress = meta_train(
+            run,
+            learner,
+            lambda start: batches("train", start),
+            steps=settings.steps,
+            validate=validate,
+            monitor="validation_log_likelihood",
+            validate_every=settings.validate_every,
+            patience=settings.patience,
+            judge_start=True,
+        )
+        save_trained(run.folder, learner)
+    print(
+        f"Best by validation at step {progress.best_step}; "
+        f"{progress.seconds / max(progress.step, 1):.1f} s a step. Judge it with "
+        f"python -m training.evaluate_feedback --model_dir={FLAGS.output_dir}"
+    )
+
+
+if __name__ == "__main__":
+    run_script(main)
