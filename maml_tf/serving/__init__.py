@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from maml_tf.lazy_imports import lazy_attributes
 from maml_tf.serving.client import Client
+from maml_tf.serving.dialogue_store import DialogueStore
 from maml_tf.serving.limits import Limits
 from maml_tf.serving.negatives import NEGATIVE
 from maml_tf.serving.results import (
@@ -28,6 +29,7 @@ __all__ = [
     "AdaptedState",
     "Answers",
     "Client",
+    "DialogueStore",
     "Limits",
     "RequestError",
     "ServiceError",
