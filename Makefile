@@ -4,7 +4,7 @@ RUN = $(VENV)/bin/python
 # Twice quiet: errors alone, and nothing of newer versions of pip.
 PIP = $(RUN) -m pip -qq --disable-pip-version-check
 
-.PHONY: install demo chat test lint docs clean
+.PHONY: install demo chat test fuzz lint docs clean
 
 install: $(VENV)/installed
 
@@ -27,6 +27,10 @@ chat: install
 
 test: install
 	$(RUN) -m pytest -n 2 --dist worksteal
+
+# Tens of thousands of generated cases, other ones at every run; the suite tries some.
+fuzz: install
+	MAML_TF_FUZZ_TIMES=30 $(RUN) -m pytest -m fuzz -n 2 --dist worksteal tests
 
 lint: install
 	$(VENV)/bin/ruff check .

@@ -8,18 +8,12 @@ import pytest
 from maml_tf.episodes import Corpus, CorpusError, read_corpus, split_classes
 from maml_tf.episodes.readers import read_texts
 
-hypothesis = pytest.importorskip("hypothesis")
+pytest.importorskip("hypothesis")
 
-from hypothesis import HealthCheck, given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
+from fuzzing import fuzz
+from hypothesis import given
+from hypothesis import strategies as st
 
-FUZZ = settings(
-    max_examples=120,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 SUFFIXES = {"csv": "csv", "jsonl": "jsonl", "rasa": "yml"}
 TEXT = st.text(max_size=12)
 # Pieces that mean something to one of the formats, in any order.
@@ -70,7 +64,7 @@ def is_corpus_or_sentence(read):
 
 
 @pytest.mark.parametrize("form", SUFFIXES)
-@FUZZ
+@fuzz(120)
 @given(content=CONTENT)
 def test_a_file_of_any_bytes(form, content, tmp_path):
     path = tmp_path / f"any.{SUFFIXES[form]}"
@@ -79,7 +73,7 @@ def test_a_file_of_any_bytes(form, content, tmp_path):
     is_corpus_or_sentence(lambda: read_texts(str(path)))
 
 
-@FUZZ
+@fuzz(120)
 @given(rows=st.lists(st.dictionaries(st.sampled_from(["text", "label", "x"]), JSON)))
 def test_json_lines_with_any_fields(rows, tmp_path):
     path = tmp_path / "any.jsonl"
@@ -89,7 +83,7 @@ def test_json_lines_with_any_fields(rows, tmp_path):
         assert all(isinstance(row["text"], str) for row in rows if row.get("text"))
 
 
-@FUZZ
+@fuzz(120)
 @given(
     split=st.one_of(
         JSON,
@@ -114,7 +108,7 @@ def test_a_class_split_of_any_shape(split, tmp_path):
         assert all(sides) and len({c for s in sides for c in s}) == sum(map(len, sides))
 
 
-@FUZZ
+@fuzz(120)
 @given(spec=st.one_of(TEXT, TEXT.map("random:{}".format), TEXT.map("group:{}".format)))
 def test_a_specification_of_any_kind(spec):
     corpus = Corpus(tuple("abcdef"), tuple("ABCDEF"), groups=tuple("uvwxyz"))

@@ -12,9 +12,10 @@ from serving.small_exports import LABELS, QUERIES, SUPPORT
 pytest.importorskip("waitress")
 pytest.importorskip("tensorflow_serving")
 grpc = pytest.importorskip("grpc")
-hypothesis = pytest.importorskip("hypothesis")
+pytest.importorskip("hypothesis")
 
-from hypothesis import given, settings  # noqa: E402
+from fuzzing import fuzz  # noqa: E402
+from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from tensorflow.core.framework import tensor_pb2, types_pb2  # noqa: E402
 from tensorflow_serving.apis import predict_pb2  # noqa: E402
@@ -24,7 +25,6 @@ from maml_tf.serving.model_server import ModelServer  # noqa: E402
 SECONDS = 20  # for one answer, so that nothing here can hang
 PREDICT = "/v1/models/bot:predict"
 GOOD = {"signature_name": "embed", "inputs": {"texts": ["a"]}}
-FUZZ = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +229,7 @@ BODIES = st.fixed_dictionaries(
 )
 
 
-@FUZZ
+@fuzz(60)
 @given(body=BODIES | VALUES)
 def test_any_json_gets_an_answer(send, body):
     found, answer = send(http(json.dumps(body).encode()), ends=False)
@@ -237,7 +237,7 @@ def test_any_json_gets_an_answer(send, body):
     assert found == 200 or isinstance(answer["error"], str)
 
 
-@FUZZ
+@fuzz(60)
 @given(body=st.binary(max_size=40), is_body=st.booleans())
 def test_any_bytes_get_an_answer(send, body, is_body):
     content = http(body) if is_body else body + b"\r\n\r\n"
@@ -330,7 +330,7 @@ def test_what_a_call_names_is_there_or_refused(call):
     assert found == "RESOURCE_EXHAUSTED" and "larger than max" in said
 
 
-@FUZZ
+@fuzz(60)
 @given(
     made=st.builds(
         tensor,
