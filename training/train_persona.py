@@ -126,6 +126,7 @@ def train(settings: PersonaSettings, parts: dict[str, Any]) -> None:
             validate_every=settings.validate_every,
             patience=settings.patience,
             judge_start=True,
+            part=5,  # steps take seconds
         )
         save_trained(run.folder, learner)
     print(

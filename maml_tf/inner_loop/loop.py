@@ -289,15 +289,18 @@ class InnerLoop:
     def _call(self, function: Callable, arguments: tuple, keywords: dict) -> Any:
         """Calls a function of tensors; outside a graph, traced once and then reused.
 
-        A function of its own for each number of tasks keeps that number static when
-        TensorFlow relaxes the lengths of texts or the sizes of support sets.
+        A function of its own for each number of tasks, and for tensors of as many axes,
+        keeps these static when TensorFlow relaxes the lengths of texts or the sizes of
+        support sets.
         """
         if not tf.executing_eagerly():
             return function(*arguments, **keywords)
-        sizes = [t.shape[0] for t in tf.nest.flatten(arguments[2])]
+        tasks = tf.nest.flatten(arguments[2])[0].shape[0]
+        axes = tuple(len(t.shape) for t in tf.nest.flatten(arguments) if t is not None)
         frozen = tuple(v.trainable for v in self.fast_variables)
         way = repr(self.meta_gradient)
-        key = (function.__name__, sizes[0], frozen, way, *sorted(keywords.items()))
+        options = sorted(keywords.items())
+        key = (function.__name__, tasks, axes, frozen, way, *options)
         if key not in self._functions:
             self._functions[key] = tf.function(
                 lambda *arguments: function(*arguments, **keywords),

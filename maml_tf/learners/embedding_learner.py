@@ -58,8 +58,9 @@ class EmbeddingLearner(MetaLearner):
         return tf.cast(vectors, self.variable_dtype)
 
     def memberships(self, labels: Any, dtype: Any) -> tf.Tensor:
-        """One-hot labels `[tasks, examples, ways]`."""
+        """One-hot `[tasks, examples, ways]`; labels may have a last axis of 1."""
         labels = tf.cast(labels, tf.int32)
+        labels = tf.reshape(labels, tf.shape(labels)[:2])
         ways = self.max_ways or tf.reduce_max(labels) + 1
         return tf.one_hot(labels, ways, dtype=dtype)
 

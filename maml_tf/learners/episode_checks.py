@@ -104,7 +104,13 @@ def check_values(
     for part in (*weights, *(p for each in parts.values() for p in each)):
         _check_finite(part, may_break)
     kinds = {"support_targets": expected.support, "query targets": expected.query}
+    targets = {"support_targets": x["support_targets"], "query targets": y}
     for name, kind in kinds.items():
+        if isinstance(targets[name], dict) and kind.outputs is not None:
+            raise EpisodeError(
+                f"{name} is a dict with the keys {', '.join(map(str, targets[name]))}, "
+                "but the base learner has one output; give its targets as one array."
+            )
         if len(parts.get(name, ())) == 1:
             check_targets(parts[name][0], kind)
 
@@ -246,6 +252,11 @@ def _check_inputs(name: str, given: Any, parts: list[Part], wanted: Any) -> None
         pairs = [(_only(name, given[key]), wanted[key]) for key in sorted(wanted)]
     else:
         flat = keras.tree.flatten(wanted)
+        if isinstance(given, dict) and not set(given) <= {t.name for t in flat}:
+            raise EpisodeError(
+                f"{name} is a dict with the keys {', '.join(map(str, given))}, but the "
+                f"base learner takes {len(flat)} without names; give just that."
+            )
         if len(flat) != len(parts):
             raise EpisodeError(
                 f"{name} holds {len(parts)} tensors, but the base learner takes "

@@ -187,7 +187,7 @@ def class_means(
 
     Args:
         vectors: `[examples, dim]`.
-        labels: int `[examples]`.
+        labels: int `[examples]`, or `[examples, 1]`.
         ways: how many classes.
 
     Returns:
@@ -199,7 +199,8 @@ def class_means(
     >>> means.numpy().tolist(), counts.numpy().tolist()
     ([[0.0], [2.0]], [0.0, 2.0])
     """
-    members = tf.one_hot(tf.cast(labels, tf.int32), ways, dtype=vectors.dtype)
+    labels = tf.reshape(tf.cast(labels, tf.int32), [-1])
+    members = tf.one_hot(labels, ways, dtype=vectors.dtype)
     counts = tf.reduce_sum(members, axis=0)
     sums = tf.matmul(members, vectors, transpose_a=True)
     return sums / tf.maximum(counts, 1)[:, tf.newaxis], counts

@@ -91,6 +91,6 @@ def test_an_episode_of_any_structure(learner, changes, left_out, added):
         return
     assert set(changes.values()) <= {
         *("as it is", "a list", "objects", "booleans", "small numbers", "large"),
-        *("negative", "halves", "one task"),
+        *("negative", "halves", "one task", "one axis more"),
     }, changes
     assert np.isfinite(found["loss"])

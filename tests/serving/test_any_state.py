@@ -1,4 +1,4 @@
-"""Whatever a bot is taught or a state holds: answers of the right shape or a sentence."""
+"""Whatever a bot is taught or a state holds: the right shapes, or a sentence."""
 
 import numpy as np
 import pytest

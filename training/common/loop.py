@@ -22,6 +22,7 @@ from .checkpoint import Checkpoint, Progress
 from .files import write_aside
 from .finished import METRICS
 from .run import Run, RunError
+from .termination import STATUS, request_to_end
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
@@ -73,6 +74,7 @@ def meta_train(
     Raises:
         RunError: if no checkpoint of those in the folder can be used, or loss or
             validation is no number.
+        SystemExit: if SIGTERM came. A checkpoint of the last whole part is kept.
         TrainingDivergedError: from the learner. Checkpoints before it stay.
     """
     if not learner.built:
@@ -90,32 +92,32 @@ def meta_train(
     part = part or min(validate_every, 50)
     dataset, saved = batches(progress.step), time.monotonic()
     stream = iter(dataset)
-    while progress.step < steps and not out_of_patience(progress, patience):
-        count = _to_next_stop(progress.step, steps, part, validate and validate_every)
-        began = time.monotonic()
-        with weights_as_trained(learner) as keep_them:
-            history = learner.fit(
-                _next_batches(dataset, stream, count),
-                steps_per_epoch=count,
-                epochs=progress.step + count,
-                initial_epoch=progress.step + count - 1,
-                callbacks=[*callbacks, _ProgressLine(progress, steps), keep_them],
-                verbose=0,
+    with request_to_end() as asked_to_end:
+        while progress.step < steps and not out_of_patience(progress, patience):
+            count = _to_next_stop(
+                progress.step, steps, part, validate and validate_every
             )
-        progress.seconds += time.monotonic() - began
-        progress.step += count
-        loss = float(history.history["loss"][-1])
-        _refuse_unless_finite("loss", loss, progress.step)
-        progress.losses.append([loss, count])
-        ends = progress.step >= steps
-        if validate and (ends or progress.step % validate_every == 0):
-            _validate(learner, validate, monitor, progress, checkpoint, prefer_later)
-            checkpoint.save(progress)
-            _write_rows(run, progress)
-            saved = time.monotonic()
-        elif ends or time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS:
-            checkpoint.save(progress)
-            saved = time.monotonic()
+            lines = (_ProgressLine(progress, steps), *callbacks)
+            _fit(learner, _next_batches(dataset, stream, count), count, progress, lines)
+            ends = progress.step >= steps
+            if validate and (ends or progress.step % validate_every == 0):
+                _validate(
+                    learner, validate, monitor, progress, checkpoint, prefer_later
+                )
+                checkpoint.save(progress)
+                _write_rows(run, progress)
+                saved = time.monotonic()
+            elif ends or time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS:
+                checkpoint.save(progress)
+                saved = time.monotonic()
+            if asked_to_end() and progress.step < steps:
+                checkpoint.save(progress)
+                print(
+                    f"Asked to end: stopped after step {progress.step}. The same "
+                    "command goes on from there.",
+                    flush=True,
+                )
+                sys.exit(STATUS)
     if progress.step < steps:
         print(
             f"Stopped after step {progress.step}: the last {patience} validations were "
@@ -124,6 +126,31 @@ def meta_train(
         )
     checkpoint.take_best()
     return progress
+
+
+def _fit(
+    learner: MetaLearner,
+    batches: tf.data.Dataset,
+    count: int,
+    progress: Progress,
+    callbacks: tuple[keras.callbacks.Callback, ...],
+) -> None:
+    """Trains on so many batches, and notes it."""
+    began = time.monotonic()
+    with weights_as_trained(learner) as keep_them:
+        history = learner.fit(
+            batches,
+            steps_per_epoch=count,
+            epochs=progress.step + count,
+            initial_epoch=progress.step + count - 1,
+            callbacks=[*callbacks, keep_them],
+            verbose=0,
+        )
+    progress.seconds += time.monotonic() - began
+    progress.step += count
+    loss = float(history.history["loss"][-1])
+    _refuse_unless_finite("loss", loss, progress.step)
+    progress.losses.append([loss, count])
 
 
 def out_of_patience(progress: Progress, patience: int | None) -> bool:

@@ -2,9 +2,11 @@
 
 import functools
 import json
+import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -308,6 +310,60 @@ def test_without_validation_the_last_weights_stay(tmp_path):
     again, _ = train(tmp_path, validate=None)
     for one, two in zip(last, again.variables, strict=True):
         np.testing.assert_array_equal(one, two.numpy())
+
+
+def test_asked_to_end_it_ends_in_order(tmp_path, whole, capsys):
+    class Ask(KillAt):
+        def on_train_batch_end(self, batch, logs=None):
+            self.left -= 1
+            if self.left == 0:
+                signal.raise_signal(signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as end:
+        train(tmp_path, callbacks=(Ask(5),))
+    assert end.value.code == 143 and signal.getsignal(signal.SIGTERM) is before
+    assert "stopped after step 6." in capsys.readouterr().out
+    learner, progress = train(tmp_path)
+    assert "Going on after step 6" in capsys.readouterr().out
+    assert_same(tmp_path, learner, progress, whole)
+
+
+@pytest.mark.fuzz
+def test_killed_at_random_moments(tmp_path, whole):
+    """Once in the suite, thirty times in `make fuzz`, always in the same folder."""
+    code = (
+        "import sys, time; sys.path[:0] = ['tests', 'tests/training/common']\n"
+        "import test_loop, training.common.loop\n"
+        "training.common.loop.SECONDS_BETWEEN_CHECKPOINTS = -1\n"
+        "class Slow(test_loop.KillAt):\n"
+        "    def on_train_batch_end(self, batch, logs=None):\n"
+        "        time.sleep(0.05)\n"
+        "test_loop.train(sys.argv[1], callbacks=(Slow(0),), steps=2000)"
+    )
+    random = np.random.default_rng()
+    for number in range(int(os.environ.get("MAML_TF_FUZZ_TIMES", "1"))):
+        running = subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert running.stdout.readline(), running.stderr.read()[-2000:]
+        time.sleep(random.uniform(0, 1.5))
+        running.kill()
+        running.wait()
+        rows = (tmp_path / "metrics.jsonl").read_text().splitlines()
+        assert [json.loads(row)["step"] for row in rows][: 2 + number]
+    done = json.loads(rows[-1])["step"]
+    end = max(12, done + 8)
+    there = train(tmp_path / "whole", steps=end)
+    here = train(tmp_path, steps=end)
+    arrays = [v.numpy() for v in there[0].variables]
+    assert here[1].rows == there[1].rows
+    for mine, theirs in zip(here[0].variables, arrays, strict=True):
+        np.testing.assert_array_equal(mine.numpy(), theirs)
 
 
 def test_a_real_kill(tmp_path, whole):
