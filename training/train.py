@@ -20,7 +20,7 @@ from .common.learner_flags import PROJECTION, check_learner_flags
 from .common.run import check_folder
 from .common.running import run_script
 from .common.settings import FLAGS
-from .common.strategies import check_strategy
+from .common.strategies import check_strategy, folder_of_process
 from .common.task_data import check_tasks, read_task_data
 from .common.train_settings import ProjectionSettings, settings_of_flags
 
@@ -81,6 +81,7 @@ def check_flags() -> None:
 
 def main(argv: list[str]) -> None:
     check_flags()
+    FLAGS.output_dir = folder_of_process(FLAGS.output_dir)
     settings = settings_of_flags()
     check_folder(FLAGS.output_dir, settings)
     data = read_task_data()

@@ -318,10 +318,14 @@ def _check_end(data: Any, given: dict[str, Any], method: str, steps: str) -> Non
 
 
 def _check_strategy(strategy: tf.distribute.Strategy) -> None:
-    known = (tf.distribute.MirroredStrategy, tf.distribute.OneDeviceStrategy)
+    known = (
+        tf.distribute.MirroredStrategy,
+        tf.distribute.MultiWorkerMirroredStrategy,
+        tf.distribute.OneDeviceStrategy,
+    )
     if tf.distribute.has_strategy() and not isinstance(strategy, known):
         raise ValueError(
-            "Learners train under tf.distribute.MirroredStrategy, not under "
-            f"{type(strategy).__name__}; make and compile the learner outside its "
-            "scope or under a MirroredStrategy."
+            "Learners train under tf.distribute.MirroredStrategy or "
+            f"MultiWorkerMirroredStrategy, not under {type(strategy).__name__}; make "
+            "and compile the learner outside its scope or under one of these."
         )

@@ -19,6 +19,7 @@ from maml_tf.learners.dropped_tasks import (
 from maml_tf.learners.episode_checks import Expected, check_structure
 from maml_tf.learners.inner_losses import is_relative
 from maml_tf.learners.keras_entry_points import KerasEntryPoints
+from maml_tf.learners.several_workers import logs_over_workers
 from maml_tf.learners.target_kinds import TargetKind, target_kind
 from maml_tf.learners.task_losses import (
     as_on_one_device,
@@ -330,7 +331,7 @@ class MetaLearner(KerasEntryPoints, metaclass=_BuiltWhenMade):
             kept, (x, y, predictions, sample_weight)
         )
         logs = self.compute_metrics(x, y, predictions, sample_weight)
-        return {**logs, **self.training_logs()}
+        return logs_over_workers({**logs, **self.training_logs()})
 
     @final
     def test_step(self, data: Any) -> dict[str, Any]:
@@ -338,7 +339,7 @@ class MetaLearner(KerasEntryPoints, metaclass=_BuiltWhenMade):
         losses, predictions = self.query_losses(x, y, sample_weight, training=False)
         loss = self._total(losses, tf.ones_like(losses, tf.bool), self.penalty())
         self._loss_tracker.update_state(loss, sample_weight=tf.size(losses))
-        return self.compute_metrics(x, y, predictions, sample_weight)
+        return logs_over_workers(self.compute_metrics(x, y, predictions, sample_weight))
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None

@@ -1,6 +1,8 @@
 """Sharing the tasks of a meta-step among devices, from the command line."""
 
 import json
+import os
+import socket
 import subprocess
 
 import numpy as np
@@ -34,28 +36,104 @@ def corpus(tmp_path_factory):
     return path
 
 
-def test_two_devices_train_to_the_weights_of_one(corpus, tmp_path):
-    found = []
-    for strategy in ("none", "mirrored:2"):
-        folder = tmp_path / strategy.partition(":")[0]
-        # Devices are fixed before TensorFlow first runs, hence no forked process.
-        done = subprocess.run(
-            [
-                *command("train", f"--corpus=jsonl:{corpus}", *FLAGS),
-                f"--output_dir={folder}",
-                f"--strategy={strategy}",
-            ],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=280,
+def start(corpus, folder, strategy, *flags, **environment):
+    """A process of its own: devices are fixed before TensorFlow first runs."""
+    return subprocess.Popen(
+        [
+            *command("train", f"--corpus=jsonl:{corpus}", *FLAGS),
+            f"--output_dir={folder}",
+            f"--strategy={strategy}",
+            *flags,
+        ],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def start_workers(corpus, folder, *flags):
+    """Two workers over loopback, who say who they are as TensorFlow wants it."""
+    with socket.socket() as one, socket.socket() as two:
+        for free in (one, two):
+            free.bind(("127.0.0.1", 0))
+        hosts = [f"127.0.0.1:{free.getsockname()[1]}" for free in (one, two)]
+    return [
+        start(
+            corpus,
+            folder,
+            "multi_worker",
+            *flags,
+            TF_CONFIG=json.dumps(
+                {
+                    "cluster": {"worker": hosts},
+                    "task": {"type": "worker", "index": index},
+                }
+            ),
         )
-        assert done.returncode == 0, done.stderr[-2000:]
-        found.append(load_file(folder / "checkpoint.safetensors"))
-    one, two = found
-    assert one.keys() == two.keys()
-    for name, array in one.items():
-        np.testing.assert_allclose(two[name], array, atol=1e-5, err_msg=name)
+        for index in range(2)
+    ]
+
+
+def end_of(*processes):
+    for process in processes:
+        _, errors = process.communicate(timeout=280)
+        assert process.returncode == 0, errors[-2000:]
+
+
+@pytest.fixture(scope="module")
+def alone(corpus, tmp_path_factory):
+    """The weights, and what was measured, of one process on one device."""
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    end_of(start(corpus, folder, "none"))
+    return load_file(folder / "checkpoint.safetensors"), rows_of(folder)
+
+
+def rows_of(folder):
+    return [json.loads(row) for row in (folder / "metrics.jsonl").open()]
+
+
+def assert_same(folder, alone):
+    weights, rows = alone
+    found = load_file(folder / "checkpoint.safetensors")
+    assert found.keys() == weights.keys()
+    for name, array in weights.items():
+        np.testing.assert_allclose(found[name], array, atol=1e-5, err_msg=name)
+    for here, there in zip(rows_of(folder), rows, strict=True):
+        assert here == pytest.approx(there, abs=1e-5)
+
+
+def test_two_devices_train_to_the_weights_of_one(corpus, tmp_path, alone):
+    end_of(start(corpus, tmp_path / "run", "mirrored:2"))
+    assert_same(tmp_path / "run", alone)
+
+
+def test_two_workers_train_to_the_weights_of_one(corpus, tmp_path, alone):
+    folder = tmp_path / "run"
+    end_of(*start_workers(corpus, folder))
+    assert_same(folder, alone)
+    # The first has written all, and the second nothing beside it.
+    assert (folder / "model.keras").is_file() and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_worker_that_is_killed(corpus, tmp_path, alone):
+    """The other says so, and started again the job ends as if nothing had been."""
+    folder, often = tmp_path / "run", "--validate_every=5"
+    one, two = start_workers(corpus, folder, often)
+    for line in one.stdout:
+        if line.startswith("step 5:"):
+            break
+    two.kill()
+    two.wait()
+    _, errors = one.communicate(timeout=120)
+    assert one.returncode != 0
+    assert "Another worker of this job has ended" in errors, errors[-2000:]
+    assert "Traceback" not in errors
+    end_of(*start_workers(corpus, folder, often))
+    found = load_file(folder / "checkpoint.safetensors")
+    for name, array in alone[0].items():
+        np.testing.assert_allclose(found[name], array, atol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +143,7 @@ def test_two_devices_train_to_the_weights_of_one(corpus, tmp_path):
         ("mirrored:1", "at least 2"),
         ("mirrored:3", "cannot be shared evenly among 3 devices"),
         ("mirrored", "shares tasks among GPUs, and there are 0"),
+        ("multi_worker", "wants the variable TF_CONFIG of each process"),
     ],
 )
 def test_what_cannot_be_is_refused(corpus, tmp_path, strategy, says):

@@ -14,9 +14,8 @@ from safetensors.numpy import save_file
 from maml_tf import MetaLearner
 
 from .files import write_aside
+from .finished import NEWEST, PREVIOUS
 from .run import Run, RunError
-
-NEWEST, PREVIOUS = "checkpoint.safetensors", "checkpoint-previous.safetensors"
 
 
 @dataclass

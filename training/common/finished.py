@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from maml_tf.evaluation import Calibration
 
 MODEL, INITIAL, CALIBRATION = "model.keras", "initial.keras", "calibration.json"
+NEWEST, PREVIOUS = "checkpoint.safetensors", "checkpoint-previous.safetensors"
 CURVES, FINISHED, METRICS = "curves.png", "finished.json", "metrics.jsonl"
 
 

@@ -21,6 +21,7 @@ from .averaging import averaged_weights, weights_as_trained
 from .checkpoint import Checkpoint, Progress
 from .files import write_aside
 from .finished import METRICS
+from .lost_workers import told_of_lost_workers
 from .run import Run, RunError
 from .termination import STATUS, request_to_end
 
@@ -137,7 +138,7 @@ def _fit(
 ) -> None:
     """Trains on so many batches, and notes it."""
     began = time.monotonic()
-    with weights_as_trained(learner) as keep_them:
+    with weights_as_trained(learner) as keep_them, told_of_lost_workers():
         history = learner.fit(
             batches,
             steps_per_epoch=count,

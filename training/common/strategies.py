@@ -1,17 +1,28 @@
-"""On which devices of this machine a meta-step runs: TensorFlow's own strategies."""
+"""On which devices and machines a meta-step runs: TensorFlow's own strategies."""
 
+import atexit
 import contextlib
+import json
+import os
 import re
+import shutil
+import tempfile
+from pathlib import Path
 
 from absl import app, flags
 
-_FORM = re.compile(r"none|mirrored(:(\d+))?")
+from .finished import INITIAL, NEWEST, PREVIOUS
+from .run import CONFIG
+
+_FORM = re.compile(r"none|multi_worker|mirrored(:(\d+))?")
 
 flags.DEFINE_string(
     "strategy",
     "none",
     "none: one device | mirrored: the tasks of a meta-step shared among all GPUs of "
-    "this machine | mirrored:2, and so on: among parts of its CPU, to try it.",
+    "this machine | mirrored:2, and so on: among parts of its CPU, to try it | "
+    "multi_worker: among the processes that the variable TF_CONFIG names, on any "
+    "number of machines that share --output_dir.",
 )
 FLAGS = flags.FLAGS
 
@@ -25,11 +36,30 @@ def check_strategy(tasks_per_batch: int) -> None:
     match = _FORM.fullmatch(FLAGS.strategy)
     if match is None or match[2] in ("0", "1"):
         raise app.UsageError(
-            f"--strategy={FLAGS.strategy} is not known; give none, mirrored, or "
-            "mirrored:N for N parts of the CPU, at least 2."
+            f"--strategy={FLAGS.strategy} is not known; give none, mirrored, "
+            "mirrored:N for N parts of the CPU, at least 2, or multi_worker."
         )
     if match[2] is not None:
         _check_share(tasks_per_batch, int(match[2]))
+    if FLAGS.strategy == "multi_worker":
+        _check_share(tasks_per_batch, _workers()[0])
+
+
+def folder_of_process(folder: str) -> str:
+    """Where this process writes: the folder itself, unless it is not the first worker.
+
+    Only the first of several workers writes there; each of the others goes on from a
+    copy of what is there, in a folder that ends with the process.
+    """
+    if FLAGS.strategy != "multi_worker" or _workers()[1] == 0:
+        return folder
+    own = Path(tempfile.mkdtemp(prefix="maml_tf_worker_"))
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+    for name in (CONFIG, NEWEST, PREVIOUS, INITIAL):
+        there = Path(folder).expanduser() / name
+        if there.is_file():
+            shutil.copyfile(there, own / name)
+    return str(own)
 
 
 def scope_of_strategy(tasks_per_batch: int) -> contextlib.AbstractContextManager:
@@ -44,6 +74,8 @@ def scope_of_strategy(tasks_per_batch: int) -> contextlib.AbstractContextManager
         return contextlib.nullcontext()
     import tensorflow as tf
 
+    if FLAGS.strategy == "multi_worker":
+        return tf.distribute.MultiWorkerMirroredStrategy().scope()
     match = _FORM.fullmatch(FLAGS.strategy)
     assert match is not None
     if match[2] is None:
@@ -63,6 +95,23 @@ def scope_of_strategy(tasks_per_batch: int) -> contextlib.AbstractContextManager
         [f"CPU:{place}" for place in range(count)],
         cross_device_ops=tf.distribute.ReductionToOneDevice(),
     ).scope()
+
+
+def _workers() -> tuple[int, int]:
+    """How many workers there are, and which of them this process is."""
+    try:
+        config = json.loads(os.environ["TF_CONFIG"])
+        count, index = len(config["cluster"]["worker"]), config["task"]["index"]
+        fits = config["task"]["type"] == "worker" and 0 <= index < count
+    except (KeyError, TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise app.UsageError(
+            "--strategy=multi_worker wants the variable TF_CONFIG of each process to "
+            'say who it is, such as {"cluster": {"worker": ["host1:2222", '
+            '"host2:2222"]}, "task": {"type": "worker", "index": 0}}.'
+        )
+    return count, index
 
 
 def _check_share(tasks_per_batch: int, devices: int) -> None:

@@ -18,7 +18,7 @@ from kills import KillAt, Killed
 from maml_tf import PrototypicalNetwork
 from maml_tf.episodes import EncodedCorpus, episode_dataset
 from maml_tf.learners import TrainingDivergedError
-from training.common.checkpoint import NEWEST, PREVIOUS
+from training.common.finished import NEWEST, PREVIOUS
 from training.common.loop import meta_train
 from training.common.run import Run, RunError
 
