@@ -19,7 +19,7 @@ FLAGS = (
     "--queries=2",
     "--tasks_per_batch=4",
     "--steps=20",
-    "--validate_every=20",
+    "--validate_every=5",
     "--validation_episodes=4",
 )
 
@@ -109,31 +109,23 @@ def test_two_devices_train_to_the_weights_of_one(corpus, tmp_path, alone):
     assert_same(tmp_path / "run", alone)
 
 
-def test_two_workers_train_to_the_weights_of_one(corpus, tmp_path, alone):
+def test_two_workers_one_of_them_killed(corpus, tmp_path, alone):
+    """The other says so; started again, they end at the weights of one process."""
     folder = tmp_path / "run"
-    end_of(*start_workers(corpus, folder))
-    assert_same(folder, alone)
-    # The first has written all, and the second nothing beside it.
-    assert (folder / "model.keras").is_file() and len(list(tmp_path.iterdir())) == 1
-
-
-def test_a_worker_that_is_killed(corpus, tmp_path, alone):
-    """The other says so, and started again the job ends as if nothing had been."""
-    folder, often = tmp_path / "run", "--validate_every=5"
-    one, two = start_workers(corpus, folder, often)
+    one, two = start_workers(corpus, folder)
     for line in one.stdout:
         if line.startswith("step 5:"):
             break
     two.kill()
     two.wait()
-    _, errors = one.communicate(timeout=120)
+    _, errors = one.communicate(timeout=200)
     assert one.returncode != 0
     assert "Another worker of this job has ended" in errors, errors[-2000:]
     assert "Traceback" not in errors
-    end_of(*start_workers(corpus, folder, often))
-    found = load_file(folder / "checkpoint.safetensors")
-    for name, array in alone[0].items():
-        np.testing.assert_allclose(found[name], array, atol=1e-5, err_msg=name)
+    end_of(*start_workers(corpus, folder))
+    assert_same(folder, alone)
+    # The first has written all, and the second nothing beside it.
+    assert (folder / "model.keras").is_file() and len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,5 @@ def told_of_lost_workers() -> Iterator[None]:
             raise
         raise RunError(
             "Another worker of this job has ended, or cannot be reached; start all of "
-            "them again, and they go on from the last checkpoint. TensorFlow says: "
-            f"{error.message.splitlines()[0]}"
+            "them again, and they go on from the last checkpoint."
         ) from error

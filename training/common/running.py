@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from absl import app, flags
+from absl import app, flags, logging
 
 # Errors whose message is all that a user needs.
 MISTAKES = {
@@ -28,6 +28,9 @@ def run_script(main: Callable[[list[str]], None]) -> None:
     def checked(argv: list[str]) -> None:
         if len(argv) > 1:
             raise app.UsageError(f"Unexpected arguments: {' '.join(argv[1:])}.")
+        if not flags.FLAGS["verbosity"].present:
+            # What libraries tell of themselves.
+            logging.set_verbosity(logging.WARNING)
         try:
             main(argv)
         except Exception as error:
