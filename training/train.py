@@ -81,7 +81,7 @@ def check_flags() -> None:
 
 def main(argv: list[str]) -> None:
     check_flags()
-    FLAGS.output_dir = folder_of_process(FLAGS.output_dir)
+    FLAGS["output_dir"].value = folder_of_process(FLAGS.output_dir)
     settings = settings_of_flags()
     check_folder(FLAGS.output_dir, settings)
     data = read_task_data()
