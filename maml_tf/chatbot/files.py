@@ -50,7 +50,8 @@ def import_file(path: str | Path, memory: Memory, bot: str, limits: Limits) -> I
     except CorpusError as error:
         raise RequestError(str(error)) from error
     lessons, skipped = _lessons(found, limits)
-    if not lessons and not found.verdicts:
+    verdicts = _verdicts(found, limits, skipped)
+    if not lessons and not verdicts:
         raise RequestError(
             f"{path} holds nothing that can be taught"
             + (f" ({'; '.join(skipped[:3])})." if skipped else ".")
@@ -63,16 +64,16 @@ def import_file(path: str | Path, memory: Memory, bot: str, limits: Limits) -> I
             taught = teaching.teach(change, lesson, limits)
             warnings += taught.warnings
             there += len(lesson.examples) - taught.added
-        for verdict in found.verdicts:
+        for verdict in verdicts:
             teaching.judge(change, *verdict)
         if there:
             warnings.insert(0, f"{there} examples that the bot has already")
         new = {lesson.intent for lesson in lessons} - before - {NEGATIVE}
         examples, responses = map(len, (change.added[t] for t in TABLES))
         result = Imported(len(new), examples, responses, skipped + warnings)
-        summary = (
-            f"imported {Path(path).name}: {examples} examples, {responses} responses"
-        )
+        # Names of files may be no text.
+        name = Path(path).name.encode(errors="replace").decode()
+        summary = f"imported {name}: {examples} examples, {responses} responses"
         return "import", summary, result
 
     return memory.change(bot, decide)
@@ -86,6 +87,8 @@ def read_bot(path: Path) -> Found:
     """
     if path.is_dir():
         raise CorpusError(f"{path} is a folder; give a file.")
+    if not path.is_file():  # a device would never end
+        raise CorpusError(f"{path} is no file; give one.")
     size = path.stat().st_size
     if size > LARGEST_REQUEST:
         raise CorpusError(
@@ -172,6 +175,18 @@ def _lessons(found: Found, limits: Limits) -> tuple[list[Lesson], list[str]]:
         Lesson(name, examples.get(name, []), responses.get(name, [])) for name in names
     ]
     return lessons, skipped
+
+
+def _verdicts(found: Found, limits: Limits, skipped: list[str]) -> list[Verdict]:
+    """The verdicts that can be stored; `skipped` is told of the others."""
+    fit = []
+    for text, reply, liked in found.verdicts:
+        try:
+            text = checked_text(text, "The text of a verdict", limits)
+            fit.append(Verdict(text, checked_text(reply, "A reply", limits), liked))
+        except RequestError as error:
+            skipped.append(str(error))
+    return fit
 
 
 def export_text(

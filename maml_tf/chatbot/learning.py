@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,7 +124,8 @@ class Learning:
             names = of_numbers[np.minimum(wanted.numbers, len(wanted.class_names))]
             texts, from_vectors = wanted.texts, True
         if learned is not state:
-            self.memory.save_state(self.bot, found.revision, learned.to_bytes())
+            with suppress(RequestError):  # a full disk need not keep it from replying
+                self.memory.save_state(self.bot, found.revision, learned.to_bytes())
         return Learned(
             found.revision, texts, names, _unit(vectors), learned, from_vectors
         )
@@ -140,7 +142,8 @@ class Learning:
         new = [text for text in dict.fromkeys(texts) if text not in known]
         if new:
             found = dict(zip(new, self._embed(new), strict=True))
-            self.memory.save_vectors(model, found)
+            with suppress(RequestError):  # as above
+                self.memory.save_vectors(model, found)
             known.update(found)
         return np.stack([known[text] for text in texts])
 

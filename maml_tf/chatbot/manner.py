@@ -8,8 +8,10 @@ from maml_tf.chatbot.memory import Memory, Verdict
 from maml_tf.chatbot.responses import disliked_replies
 from maml_tf.chatbot.slots import slots_in
 from maml_tf.serving.negatives import NEGATIVE
+from maml_tf.serving.results import StaleStateError
 
 MOST_DIALOGUES = 64  # that are learned from
+LONGEST = 2000  # characters of a dialogue that is learned from
 ATTEMPTS = 5
 TEMPERATURE = 0.8  # where the likeliest reply was turned down
 
@@ -19,7 +21,7 @@ class Manner:
 
     It learns from dialogues of two turns: a taught example and a response to it, and
     texts with the generated replies that people liked. It learns anew when these
-    change.
+    change. With none of them the model replies as it is.
 
     Args:
         model: a `Client` of an exported language model.
@@ -45,13 +47,20 @@ class Manner:
         dialogues = dialogues_of(
             self.memory.rows(self.bot, "examples"), responses, verdicts
         )
-        if not dialogues:
-            return None
+        disliked = disliked_replies(asked, verdicts)
+        try:
+            return self._generated(self._state(dialogues), asked, disliked)
+        except StaleStateError:  # another version is served now
+            self._learned = ([], None)
+            return self._generated(self._state(dialogues), asked, disliked)
+
+    def _state(self, dialogues: list[list[str]]) -> Any:
         with self._lock:
             if self._learned[0] != dialogues:
                 self._learned = dialogues, self.model.adapt_dialogues(dialogues)
-            state = self._learned[1]
-        disliked = disliked_replies(asked, verdicts)
+            return self._learned[1]
+
+    def _generated(self, state: Any, asked: str, disliked: set[str]) -> str | None:
         for seed in range(ATTEMPTS):
             temperature = TEMPERATURE if seed else 0.0
             reply = self.model.generate(
@@ -89,4 +98,6 @@ def dialogues_of(
             rounds.append((number, [text, own[number % len(own)]]))
     rounds.sort(key=lambda pair: pair[0])
     liked = [[v.text, v.reply] for v in reversed(verdicts) if v.liked]
-    return (liked + [dialogue for _, dialogue in rounds])[:MOST_DIALOGUES]
+    dialogues = liked + [dialogue for _, dialogue in rounds]
+    short = [d for d in dialogues if sum(map(len, d)) <= LONGEST]
+    return short[:MOST_DIALOGUES]

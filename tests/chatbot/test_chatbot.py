@@ -1,7 +1,10 @@
 """Taught, asked, corrected, undone: one bot in the hands of a person."""
 
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -325,8 +328,26 @@ def test_the_map_has_a_place_for_each_example(bot):
     assert bot.map() == []
 
 
-def test_replies_are_plain_data(bot):
-    from dataclasses import asdict
+def test_a_full_disk_refuses_teaching_and_still_replies(bot):
+    before = held(bot), bot.history()
+    with bot.memory.file.transaction() as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(RequestError, match="full disk; make room"):
+        bot.teach("long", [f"{n} " + "word " * 1900 for n in range(30)])
+    assert (held(bot), bot.history()) == before
+    model(bot).version = 2  # all is to be learned, and nothing of it can be kept
+    assert bot.reply(TRACK[0]).intent == "track"
 
+
+def test_it_loads_no_tensorflow():
+    code = "import maml_tf.chatbot, sys; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert not {"tensorflow", "keras"} & {*done.stdout.split()}
+
+
+def test_replies_are_plain_data(bot):
     stored = json.loads(json.dumps(asdict(bot.reply(TRACK[0]))))
     assert stored["asked"] == TRACK[0] and stored["because"][0]["intent"] == "track"

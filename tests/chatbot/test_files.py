@@ -71,10 +71,12 @@ def test_json_lines_by_content(bot, write):
         {"text": "hm", "intent": "?!"},
         {"text": 7, "intent": "greet"},
     ]
+    lines.append({"text": "hi", "reply": "\ud83d", "liked": True})
     path = write("bot.txt", "\n".join(map(json.dumps, lines)))
     found = bot.import_file(path)
     assert (found.intents, found.examples, found.responses) == (2, 2, 1)
     assert "no letter or digit" in found.skipped[0] and "not 7" in found.skipped[1]
+    assert "half a character" in found.skipped[2]
     assert bot.verdicts() == [Verdict("hi", "Go away.", False)]
 
 

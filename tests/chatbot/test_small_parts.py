@@ -8,7 +8,7 @@ from chatbot.words import client
 from maml_tf.chatbot import Chatbot
 from maml_tf.chatbot.manner import dialogues_of
 from maml_tf.chatbot.slots import values_in
-from maml_tf.serving import RequestError
+from maml_tf.serving import RequestError, StaleStateError
 
 SLOTS = {
     "a word": ("fly to Oslo", "fly to {city}", {"city": "Oslo"}),
@@ -38,15 +38,18 @@ class Parrot:
     """A language model that says what it learned, and how it was asked."""
 
     def __init__(self):
-        self.learned, self.asked = [], []
+        self.learned, self.asked, self.stale = [], [], False
 
     def adapt_dialogues(self, dialogues):
         self.learned.append(dialogues)
+        self.stale = False
         return dialogues
 
     def generate(self, state, turns, *, temperature=0.0, seed=0, **_):
+        if self.stale:
+            raise StaleStateError("another version")
         self.asked.append((turns, temperature, seed))
-        known = dict(state).get(turns[0], "squawk")
+        known = dict(state or []).get(turns[0], "squawk")
         return known if not seed else f" {known} {seed}"
 
 
@@ -88,17 +91,31 @@ def test_thumbs_on_a_generated_reply_adapt_it(bot):
     assert made.reply("hey hi there").text == "squawk 1"
 
 
-def test_without_anything_to_learn_from_nothing_is_generated(tmp_path):
-    made = Chatbot(client(), tmp_path / "b.sqlite", language_model=Parrot())
+def test_without_anything_to_learn_from_the_model_replies_as_it_is(tmp_path):
+    parrot = Parrot()
+    made = Chatbot(client(), tmp_path / "b.sqlite", language_model=parrot)
     made.teach("a", ["one two"])
     made.teach("b", ["three four"])
-    assert made.reply("one two").kind == "answer"
+    reply = made.reply("one two")
+    assert (reply.kind, reply.text) == ("generated", "squawk")
+    assert parrot.learned == []
     with pytest.raises(RequestError, match="no answer"):
         made.thumbs(made.reply("five"), up=False)
+
+
+def test_another_version_of_the_language_model_learns_anew(bot):
+    made, parrot = bot
+    made.reply("hi")
+    parrot.stale = True
+    assert made.reply("hi").text == "Ahoy!"
+    assert parrot.learned == [parrot.learned[0]] * 2
 
 
 def test_dialogues_are_few_and_fair():
     examples = [(f"{intent} {n}", intent) for intent in "ab" for n in range(100)]
     found = dialogues_of(examples, [("a", "A"), ("b", "B"), ("b", "C")], [])
     assert len(found) == 64
+    assert dialogues_of([("a", "a"), ("x" * 2001, "a")], [("a", "A")], []) == [
+        ["a", "A"]
+    ]
     assert found[:4] == [["a 0", "A"], ["b 0", "B"], ["a 1", "A"], ["b 1", "C"]]

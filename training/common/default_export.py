@@ -47,14 +47,7 @@ def default_export() -> Path:
 
 
 def cache_folder() -> Path:
-    """Where this package keeps what it can make again.
-
-    Example:
-
-    >>> os.environ["XDG_CACHE_HOME"] = "/tmp/kept"
-    >>> str(cache_folder())
-    '/tmp/kept/maml_tf'
-    """
+    """Where this package keeps what it can make again."""
     kept = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(kept) / "maml_tf"
 
