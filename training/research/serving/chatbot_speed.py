@@ -6,7 +6,8 @@
 For bots of several sizes: seconds of one more `teach` with the reply after it, of the
 `adapt` that the export would need from texts alone, of a `reply`, and of a bare
 `predict` of the same text, taken in turns. Medians. And what kinds of replies texts of
-the corpus that were not taught get, and how many of the answers are right.
+the corpus that were not taught get, how many of the answers are right, and how many
+corrections to a wrong intent, and to the right one, are doubted.
 """
 
 import json
@@ -106,6 +107,7 @@ def measured(
         "predict_ms": round(1000 * median(predicts), 1),
         "reply_by_predict": round(median(replies) / median(predicts), 2),
         **kinds_of_replies(bot, by_intent, names),
+        **doubted_corrections(bot, by_intent, names),
     }
 
 
@@ -140,6 +142,27 @@ def kinds_of_replies(
         "kinds": dict(kinds),
         "right_answers": right,
         "right_among_the_two": right_between,
+    }
+
+
+def doubted_corrections(
+    bot: "Chatbot", by_intent: dict[str, list[str]], names: list[str]
+) -> dict[str, int]:
+    """How many corrections are pointed out, each taken back at once."""
+    asked = names[:40]
+    doubted = {"wrong": 0, "right": 0}
+    for place, name in enumerate(asked):
+        text = by_intent[name][20]
+        for kind, intent in (
+            ("wrong", names[(place + 7) % len(names)]),
+            ("right", name),
+        ):
+            doubted[kind] += bool(bot.correct(text, intent).warnings)
+            bot.undo()
+    return {
+        "corrections": len(asked),
+        "wrong_doubted": doubted["wrong"],
+        "right_doubted": doubted["right"],
     }
 
 
