@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,11 +69,21 @@ def server(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
+def store(tmp_path_factory):
+    return tmp_path_factory.mktemp("chat") / "bots.sqlite"
+
+
+@pytest.fixture(scope="module")
+def address(store):
     """A server within this process, for all tests that do not kill it."""
+    with serving(store) as address:
+        yield address
+
+
+@contextmanager
+def serving(store):
     import uvicorn
 
-    store = tmp_path_factory.mktemp("chat") / "bots.sqlite"
     client = Client(exports("prototypical").folder)
     bots = OpenBots(
         lambda name: Chatbot(client, store, bot=name), lambda: Chatbot.bots(store)
@@ -264,17 +275,21 @@ def test_all_of_it_by_keyboard(address, page):
 
 
 def test_what_others_teach_shows_up_and_each_has_a_talk_of_their_own(
-    address, page, browser
+    address, store, page, browser
 ):
-    visit(page, address, "shared")
+    """Two servers on one file, as two processes are: neither knows of the other."""
     other = browser.new_context().new_page()
-    visit(other, address, "shared")
-    teach(page, "light", ["turn on the lamp"])
-    teach(page, "music", ["play a song"])
-    ask(page, "turn on the lamp")
-    other.locator("#intents").filter(has_text="music").wait_for()
-    assert other.locator("#log .message").count() == 0
-    other.context.close()
+    with serving(store) as elsewhere:
+        visit(page, address, "shared")
+        visit(other, elsewhere, "shared")
+        teach(page, "light", ["turn on the lamp"])
+        teach(other, "music", ["play a song"])
+        ask(page, "turn on the lamp")
+        for one in (page, other):
+            for intent in ("light", "music"):
+                one.locator("#intents").filter(has_text=intent).wait_for()
+        assert other.locator("#log .message").count() == 0
+        other.context.close()
 
 
 def test_a_file_dropped_onto_the_page_and_saved_from_it(address, page, tmp_path):
