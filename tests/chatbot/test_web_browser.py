@@ -230,6 +230,7 @@ def test_text_is_never_html_and_bad_input_is_said_where_one_looks(address, page)
     page.fill("#say", "long " * 4000)
     page.press("#say", "Enter")
     page.locator(".lost").filter(has_text="Shorten it").wait_for()
+    assert len(page.input_value("#say")) > 10_000  # to be shortened
     page.set_input_files(
         "#file",
         {"name": "half.yml", "mimeType": "text/yaml", "buffer": b"nlu:\n- intent: ["},

@@ -76,9 +76,9 @@ function drawnOwn(message) {
           "p",
           { class: "note bad" },
           `${message.lost} `,
-          message.text.length < 10000
-            ? button("Try again", () => again(message), { class: "link" })
-            : "",
+          message.refused
+            ? ""
+            : button("Try again", () => again(message), { class: "link" }),
         )
       : "",
   );
@@ -211,8 +211,6 @@ function add(message) {
   const log = byId("log");
   log.querySelector(".welcome")?.remove();
   messages.push(message);
-  const kept = { ...message };
-  if (!message.reply && message.text.length > 2000) kept.text = shortened(message.text);
   log.append(drawn(message));
   markLast();
   log.scrollTop = log.scrollHeight;
@@ -244,6 +242,9 @@ export async function say(text) {
   } catch (error) {
     waiting.remove();
     own.lost = error.message;
+    own.refused = !error.away;
+    // What was refused is to be mended, not to be written once more.
+    if (own.refused && !byId("say").value) byId("say").value = text;
     keep();
     render();
     toast(error.message);
