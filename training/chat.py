@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from maml_tf.chatbot import Chatbot
 
 FLAGS = flags.FLAGS
-MISSING = "The terminal needs `pip install 'maml-tf[chat]'` ({})."
+PACKAGES = ("prompt_toolkit", "rich")
 
 
 def define_flags() -> None:
@@ -47,15 +48,17 @@ def define_flags() -> None:
 
 
 def main(argv: list[str]) -> None:
-    try:
-        from .common.chat_screen import Screen
-    except ImportError as error:
-        raise app.UsageError(MISSING.format(error.name)) from error
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        raise app.UsageError(
+            f"The terminal needs {' and '.join(missing)}: pip install 'maml-tf[chat]'."
+        )
     from maml_tf.chatbot.checks import checked_name
     from maml_tf.chatbot.memory import Memory
     from maml_tf.serving.saved_model import version_folder
 
     from .common.chat_commands import Commands
+    from .common.chat_screen import Screen
     from .common.default_export import default_export
 
     # What is wrong with these is said before anything is waited for.

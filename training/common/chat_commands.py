@@ -88,7 +88,10 @@ class Commands:
             return [name for name in HELP if name.startswith(word)]
         if word not in TAKE_INTENTS or " " in rest:
             return []
-        names = (_quoted(intent.name) for intent in self.bot.intents())
+        try:
+            names = [_quoted(intent.name) for intent in self.bot.intents()]
+        except Exception:  # of a model that cannot be had the next line is told
+            return []
         return [name for name in names if name.startswith(rest)]
 
     def _said(self, line: str) -> Shown:
