@@ -24,7 +24,7 @@ from maml_tf.serving.request_checks import (
     check_queries,
     check_support,
 )
-from maml_tf.serving.state import StateLayout, fingerprint
+from maml_tf.serving.state import NOT_WHOLE, StateLayout, fingerprint
 from maml_tf.serving.support_order import order_of_examples, sorted_classes
 from maml_tf.serving.task_axis import (
     Tensors,
@@ -298,6 +298,16 @@ class ServedLearner:
         threshold, others = tf.unstack(fast.pop(SCOPE)[0])
         logits = self._learner.predict_adapted(fast, _one_task(read))[0]
         logits, intents = tf.cast(logits, tf.float32), tf.size(names)
+        most = tf.cast(tf.shape(logits)[1] - intents, tf.float32)
+        altered = Faults()
+        altered.add(
+            (others < 0) | (others > most) | (others != tf.round(others)), NOT_WHOLE
+        )
+        altered.add(
+            ~tf.reduce_all(tf.math.is_finite(logits)),
+            "With this state the answers are NaN or infinite; call adapt again.",
+        )
+        logits, others = altered.guard((logits, others))
         logits = logits[:, : intents + tf.cast(others, tf.int32)]
         temperature = self.calibration.temperature if self.calibration else 1.0
         probabilities = tf.nn.softmax(logits / temperature)

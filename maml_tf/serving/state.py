@@ -20,6 +20,7 @@ from maml_tf.serving.results import OTHER_VERSION, STATE_HEADER
 STATE_FORMAT = 1
 HEADER = STATE_HEADER
 WORD = 65536
+NOT_WHOLE = "The state is not whole; pass on every number that adapt returned."
 
 
 class StateLayout:
@@ -99,14 +100,31 @@ class StateLayout:
         length = tf.size(state) - HEADER
         parts = tf.cast(tf.stack([length // WORD, length % WORD]), tf.float32)
         faults.add(
-            tf.reduce_any(parts != header[5:7]),
-            "The state is not whole; pass on every number that adapt returned.",
+            tf.reduce_any(parts != header[5:7]) | ~self._sizes_fit(state),
+            NOT_WHOLE,
         )
         faults.add(
             (tf.cast(tf.size(names), tf.float32) != header[4])
             | (tf.cast(_hash_of(names), tf.float32) != header[7]),
             "class_names must be those that adapt returned with the state, in order.",
         )
+
+    def _sizes_fit(self, state: tf.Tensor) -> tf.Tensor:
+        """Whether the sizes that a state tells of add up to its length."""
+        end, fits = tf.constant(HEADER, tf.int64), tf.constant(True)
+        for shape, _ in self.specs.values():
+            free = shape.count(None)
+            told = state[end : end + free]
+            told = tf.pad(told, [[0, free - tf.size(told)]])
+            sizes = tf.clip_by_value(tf.round(told), 0, WORD)
+            fits &= tf.reduce_all(sizes == told)
+            known = [size for size in shape if size is not None]
+            # In double precision, which the product of any sizes fits in.
+            count = tf.reduce_prod(tf.cast([*known, 1], tf.float64))
+            count *= tf.reduce_prod(tf.cast(sizes, tf.float64))
+            count = tf.minimum(count, tf.cast(tf.size(state) + 1, tf.float64))
+            end += free + tf.cast(count, tf.int64)
+        return fits & tf.equal(end, tf.size(state, tf.int64))
 
     def unpack(self, state: tf.Tensor) -> dict[str, tf.Tensor]:
         """The fast weights `[1, ...]` of a state that passed the checks."""
