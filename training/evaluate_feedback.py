@@ -84,7 +84,7 @@ def main(argv: list[str]) -> None:
     result = judge(runs, corpus, pieces, rates, folder)
     result = {
         "dialogues": Path(dialogues).name,
-        "settings": {name: asdict(run[0]) for name, run in runs.items()},
+        "settings": {name: _without_folders(run[0]) for name, run in runs.items()},
         "pieces": pieces,
         "queries": FLAGS.queries,
         "minutes": round((time.monotonic() - began) / 60, 1),
@@ -159,6 +159,14 @@ def table_of(result: dict[str, Any]) -> str:
     ]
     header = ["agreement, % (95 %)", *(f"{k}" for k in result["pieces"])]
     return markdown_table(header, rows)
+
+
+def _without_folders(settings: FeedbackSettings) -> dict[str, Any]:
+    """The settings as JSON holds them; where files lay on a machine is left out."""
+    found = asdict(settings)
+    for name in ("dialogues", "start_from"):
+        found[name] = found[name] and Path(found[name]).name
+    return found
 
 
 def _model_of(settings: FeedbackSettings) -> dict[str, Any]:
