@@ -7,14 +7,18 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from serving.small_exports import LABELS, SUPPORT, exports
+from serving.small_exports import (
+    LABELS,
+    SUPPORT,
+    exports,
+    language_client,
+    language_export,
+    make_language_learner,
+)
 from tensorflow.core.protobuf import saved_model_pb2
 
-from maml_tf import MAML, create_causal_lm
-from maml_tf.base_learners import NextTokenLoss
 from maml_tf.generation import Generator, Sampling
 from maml_tf.generation.conversations import ConversationEncoder
-from maml_tf.inner_loop import Adam
 from maml_tf.serving import (
     AdaptedState,
     Client,
@@ -42,34 +46,14 @@ with ModelServer(sys.argv[1], rest_port=0, grpc_port=0, poll_seconds=60) as serv
 """
 
 
-def make_learner(seed=0):
-    base = create_causal_lm(
-        "scratch:num_layers=1,hidden_dim=16,num_heads=2", lora_rank=2, seed=seed
-    )
-    # Scores as far apart as those of a trained model, or rounding decides.
-    embedding = base.backbone.token_embedding.embeddings
-    embedding.assign(20 * embedding)
-    learner = MAML(
-        base,
-        inner_steps=5,
-        update_rule=Adam(0.1),
-        fast_weights="lora",
-        first_order=True,
-        inner_loss=NextTokenLoss(),
-    )
-    learner.build()
-    return learner
-
-
 @pytest.fixture(scope="module")
 def learner():
-    return make_learner()
+    return language_export().learner
 
 
 @pytest.fixture(scope="module")
-def version(learner, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("saved_models") / "persona"
-    return export_language_model(learner, folder, max_tokens=128)
+def version():
+    return language_export().folder
 
 
 @pytest.fixture(scope="module")
@@ -91,18 +75,19 @@ def addresses(version):
 
 
 @pytest.fixture(scope="module")
-def clients(version, addresses):
+def clients(addresses):
     rest, grpc = addresses
     made = {
-        "folder": Client(version),
+        "folder": language_client(),
         "rest": Client(rest, "persona"),
         "grpc": Client(grpc, "persona", version=1),
         "rest with tasks": Client(rest, "persona", batched=True),
         "grpc with tasks": Client(grpc, "persona", batched=True),
     }
     yield made
-    for client in made.values():
-        client.close()
+    for name, client in made.items():
+        if name != "folder":  # which other tests go on asking
+            client.close()
 
 
 WAYS = ["folder", "rest", "grpc", "rest with tasks", "grpc with tasks"]
@@ -295,7 +280,7 @@ def test_what_is_no_language_model_is_refused(tmp_path):
         ValueError, match=r"PrototypicalNetwork .* is no learner over a"
     ):
         export_language_model(exports("prototypical").learner, tmp_path)
-    learner = make_learner()
+    learner = make_language_learner()
     with pytest.raises(ValueError, match="state_dtype must be one of float16, float32"):
         ServedLanguageModel(learner, state_dtype="int8")
     with pytest.raises(ValueError, match="export_language_model"):
