@@ -1,4 +1,4 @@
-"""Adapt, generate and score as an export's signatures have them, and what they refuse."""
+"""Adapt, generate and score as signatures of an export, and what they refuse."""
 
 import numpy as np
 import pytest
