@@ -129,7 +129,10 @@ def time_generation(base: Any, client: Any) -> dict[str, Any]:
         written = min(len(base.tokenize([text])[0]) + 1, FLAGS.new_tokens)
 
     seconds = in_turn(
-        {"export": ours, "Keras-NLP": lambda: theirs.generate(inputs, None)}
+        {
+            "export": ours,
+            "Keras-NLP": lambda: theirs.generate(inputs, stop_token_ids=None),
+        }
     )
     counts = {"export": written, "Keras-NLP": FLAGS.new_tokens}
     return {
