@@ -137,6 +137,7 @@ def teach(page, intent, examples, response=""):
 
 def ask(page, text):
     """Says something as a person does, and gives the element of the answer."""
+    page.locator(".waiting").wait_for(state="detached")  # an earlier question
     answers = page.locator(".theirs:not(.waiting)")
     count = answers.count()
     page.fill("#say", text)
