@@ -141,7 +141,7 @@ def training_words(
     Example:
 
     >>> training_words(["the sun", "the moon", "my sun"], least=0.5, most=1.0)
-    ('the', 'sun')
+    ('sun', 'the')
     """
     named = {word for words in _WORDS.values() for word in words.split()}
     named |= {*_ASKING.split(), *"?!,"}

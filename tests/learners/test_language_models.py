@@ -121,7 +121,7 @@ def test_one_person_at_a_time_is_all_at_once_and_eager_is_graph():
     for vectorized, eager in ((True, False), (False, False), (True, True)):
         learner = MAML(
             _base(),
-            inner_steps=2,
+            inner_steps=1,
             inner_learning_rate=0.3,
             fast_weights="lora",
             vectorized=vectorized,

@@ -23,7 +23,7 @@ def row(meta_steps=2, *, seed=0, episodes=4):
     return replace(found, make=make)
 
 
-@pytest.mark.parametrize("change", [{"seed": 5}, {"episodes": 6}, {"meta_steps": 3}])
+@pytest.mark.parametrize("change", [{"seed": 5, "episodes": 6}, {"meta_steps": 3}])
 def test_a_row_of_other_settings_is_not_the_one_that_was_kept(tmp_path, change):
     asked = {"seed": change.get("seed", 0), "episodes": change.get("episodes", 4)}
     first, kept = run_row(row(), tmp_path / "same", episodes=4)
