@@ -21,7 +21,7 @@ from absl import app, flags
 
 from .common.feedback_flags import TRAIN_SCRIPT, FeedbackSettings
 from .common.files import check_output_file, write_aside, write_json
-from .common.flag_types import define_count, define_path
+from .common.flag_types import define_count, define_path, numbers_of
 from .common.persona_flags import settings_of_run
 from .common.running import run_script
 from .common.tables import markdown_table
@@ -40,24 +40,11 @@ define_path("output", None, "The JSON file; feedback.json in --model_dir by defa
 FLAGS = flags.FLAGS
 
 
-def numbers(name: str, kind: Any, least: float = 0) -> list[Any]:
-    """The values of a list flag."""
-    try:
-        found = sorted({kind(value) for value in FLAGS[name].value or ()})
-    except ValueError as error:
-        raise app.UsageError(f"--{name}: {error}.") from error
-    if not found or found[0] < least:
-        raise app.UsageError(
-            f"--{name} wants numbers of {least:g} or more, with commas."
-        )
-    return found
-
-
 def main(argv: list[str]) -> None:
-    pieces = numbers("pieces", int)
+    pieces = numbers_of("pieces", least=0)
     rates = {
-        "gradient descent": numbers("descent_rates", float, 1e-9),
-        "adam": numbers("adam_rates", float, 1e-9),
+        "gradient descent": numbers_of("descent_rates", float),
+        "adam": numbers_of("adam_rates", float),
     }
     if not pieces[-1]:
         raise app.UsageError("--pieces wants a number of judgements besides 0.")

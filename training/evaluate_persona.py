@@ -19,7 +19,7 @@ from typing import Any
 from absl import app, flags
 
 from .common.files import check_output_file, write_json
-from .common.flag_types import define_count, define_path
+from .common.flag_types import define_count, define_path, numbers_of
 from .common.persona_flags import PersonaSettings, define_task_flags, settings_of_run
 from .common.running import run_script
 from .common.tables import markdown_table
@@ -41,20 +41,9 @@ define_path("output", None, "The JSON file; persona.json in --model_dir by defau
 FLAGS = flags.FLAGS
 
 
-def numbers(name: str, kind: Any = int) -> list[Any]:
-    """The values of a list flag, as positive numbers."""
-    try:
-        found = [kind(value) for value in FLAGS[name].value or ()]
-    except ValueError as error:
-        raise app.UsageError(f"--{name}: {error}.") from error
-    if not found or min(found) <= 0:
-        raise app.UsageError(f"--{name} wants positive numbers, separated by commas.")
-    return sorted(set(found))
-
-
 def main(argv: list[str]) -> None:
-    supports, steps = numbers("support"), numbers("inner_steps")
-    rates = numbers("fine_tuning_rates", float)
+    supports, steps = numbers_of("support"), numbers_of("inner_steps")
+    rates = numbers_of("fine_tuning_rates", float)
     folder = Path(FLAGS.model_dir)
     settings = settings_of_run(folder, PersonaSettings)
     output = Path(FLAGS.output or folder / "persona.json")

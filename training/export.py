@@ -18,7 +18,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from absl import app, flags, logging
+from absl import app, flags
 
 from .common.default_learner_flags import (
     default_calibration_of_flags,
@@ -87,7 +87,6 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> None:
-    logging.set_verbosity(logging.WARNING)  # TensorFlow lists every renamed input
     if FLAGS.scope_threshold is not None and FLAGS.scope_threshold != (
         FLAGS.scope_threshold
     ):

@@ -16,7 +16,7 @@ block that adapts, which are computed once.
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 from .common.feedback_flags import (
     FeedbackSettings,
@@ -24,8 +24,7 @@ from .common.feedback_flags import (
     make_feedback_learner,
 )
 from .common.flag_types import define_path
-from .common.persona_flags import settings_of_flags
-from .common.run import check_folder
+from .common.persona_flags import checked_settings
 from .common.running import run_script
 
 define_feedback_flags()
@@ -34,15 +33,7 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> None:
-    if FLAGS.dialogues is None:
-        raise app.UsageError("Give --dialogues, a file of dialogues of many people.")
-    if FLAGS.least_support > FLAGS.most_support:
-        raise app.UsageError(
-            f"--least_support={FLAGS.least_support} is more than "
-            f"--most_support={FLAGS.most_support}."
-        )
-    settings = settings_of_flags(FeedbackSettings)
-    check_folder(FLAGS.output_dir, settings)
+    settings = checked_settings(FeedbackSettings)
 
     from maml_tf.episodes.dialogue_readers import read_dialogues
 

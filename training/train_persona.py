@@ -14,17 +14,16 @@ pretrained model it belongs to) and checkpoints from which the same command resu
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 from .common.flag_types import define_path
 from .common.persona_flags import (
     PersonaSettings,
+    checked_settings,
     define_learner_flags,
     define_task_flags,
     make_persona_learner,
-    settings_of_flags,
 )
-from .common.run import check_folder
 from .common.running import run_script
 
 define_task_flags()
@@ -34,15 +33,7 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> None:
-    if FLAGS.dialogues is None:
-        raise app.UsageError("Give --dialogues, a file of dialogues of many people.")
-    if FLAGS.least_support > FLAGS.most_support:
-        raise app.UsageError(
-            f"--least_support={FLAGS.least_support} is more than "
-            f"--most_support={FLAGS.most_support}."
-        )
-    settings = settings_of_flags(PersonaSettings)
-    check_folder(FLAGS.output_dir, settings)
+    settings = checked_settings(PersonaSettings)
 
     from maml_tf.episodes.dialogue_readers import read_dialogues
 

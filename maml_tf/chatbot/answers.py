@@ -6,7 +6,6 @@ import numpy as np
 
 from maml_tf.chatbot.learning import Learned, Learning, TooLittle
 from maml_tf.chatbot.manner import Manner
-from maml_tf.chatbot.memory import Verdict
 from maml_tf.chatbot.phrases import phrase
 from maml_tf.chatbot.reasons import because
 from maml_tf.chatbot.records import Alternative, Reply
@@ -81,10 +80,7 @@ class Answering:
     def _said(self, asked: str, intent: str, learned: Learned) -> tuple[str, Any]:
         memory, bot = self._learning.memory, self._learning.bot
         taught = memory.rows(bot, "responses")
-        verdicts = [
-            Verdict(text, reply, bool(liked))
-            for text, reply, liked in memory.rows(bot, "verdicts")
-        ]
+        verdicts = memory.verdicts(bot)
         if self._manner is not None:
             generated = self._manner.reply(asked, taught, verdicts)
             if generated is not None:

@@ -236,8 +236,7 @@ class Chatbot:
 
     def verdicts(self) -> list[Verdict]:
         """What people thought of replies, oldest first."""
-        rows = self.memory.rows(self.bot, "verdicts")
-        return [Verdict(text, said, bool(liked)) for text, said, liked in rows]
+        return self.memory.verdicts(self.bot)
 
     def thumbs(self, reply: Reply, up: bool) -> Taught:
         """Learns from what a person thinks of a reply.

@@ -174,6 +174,11 @@ class Memory(SQLiteBackend):
         with self.file.transaction() as connection:
             return Change(connection, bot).rows(table)
 
+    def verdicts(self, bot: str) -> list[Verdict]:
+        """What people thought of replies, oldest first."""
+        rows = self.rows(bot, "verdicts")
+        return [Verdict(text, said, bool(liked)) for text, said, liked in rows]
+
     def revision(self, bot: str) -> int:
         """A number that grows whenever examples change."""
         with self.file.transaction() as connection:

@@ -3,19 +3,22 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from maml_tf.serving.client import Client
-from maml_tf.serving.results import AdaptedState, RequestError, StaleStateError
-from maml_tf.serving.tenant_backends import TenantBackend
-from maml_tf.serving.tenant_store import TenantStore
+from maml_tf.serving.results import AdaptedState, RequestError
+from maml_tf.serving.tenant_backends import (
+    Answer,
+    TenantBackend,
+    ask_learned,
+    backend_at,
+)
 from maml_tf.serving.texts import encoded_texts, is_blank
 
 # A backend keeps pairs; the second of each says that the first is a dialogue.
 KIND = "dialogue"
-Answer = TypeVar("Answer")
 
 
 class DialogueStore:
@@ -39,7 +42,7 @@ class DialogueStore:
     """
 
     def __init__(self, where: str | Path | TenantBackend, client: Client) -> None:
-        self.backend = TenantStore(where, client).backend
+        self.backend = backend_at(where)
         self.client = client
 
     def add(self, person: str, dialogues: Sequence[Sequence[str]]) -> None:
@@ -97,14 +100,13 @@ class DialogueStore:
         dialogues = _dialogues_in(person, found.examples)
         if not dialogues:
             raise RequestError(f"Nobody is called {person!r}; add dialogues first.")
-        if found.state is not None:
-            try:
-                return ask(AdaptedState.from_bytes(found.state))
-            except StaleStateError:
-                pass
-        state = self.client.adapt_dialogues(dialogues)
-        self.backend.save_state(person, found.revision, state.to_bytes())
-        return ask(state)
+        return ask_learned(
+            self.backend,
+            person,
+            found,
+            lambda: self.client.adapt_dialogues(dialogues),
+            ask,
+        )
 
 
 def _dialogues_in(person: str, examples: list[tuple[str, str]]) -> list[list[str]]:

@@ -21,11 +21,12 @@ from maml_tf.serving.conversation_checks import (
 )
 from maml_tf.serving.limits import Limits
 from maml_tf.serving.request_checks import Faults, check_strings
-from maml_tf.serving.state import StateLayout, fingerprint
+from maml_tf.serving.state import StateLayout, fingerprint, finite_state
 from maml_tf.serving.task_axis import (
     Tensors,
     as_many_tasks,
     prefix_of,
+    traced,
     until_empty,
     until_empty_rows,
 )
@@ -105,16 +106,13 @@ class ServedLanguageModel:
         self._encoder = ConversationEncoder(base.tokenizer, base.chat_template)
         self._generator = Generator(base)
         ids = tf.TensorSpec([None, None], tf.int32)
-        # Concrete functions: a tf.function would trace the model again wherever it is
-        # first called.
-        self._adapt = _traced(
-            self._fast_weights, [ids, ids, tf.TensorSpec([None, None], tf.float32)]
-        )
+        own = tf.TensorSpec([None, None], tf.float32)
+        self._adapt = traced(self._fast_weights, ids, ids, own)
         self.layout = StateLayout(self._adapt.structured_outputs, fingerprint(learner))
         functions = (self._learn, self._reply, self._likelihoods)
         prefix = tf.TensorSpec([], tf.string)
         self._functions = {
-            name: _traced(function, [*specs_of(name).values(), prefix])
+            name: traced(function, *map(_nameless, specs_of(name).values()), prefix)
             for name, function in zip(INPUTS, functions, strict=True)
         }
 
@@ -192,20 +190,11 @@ class ServedLanguageModel:
         return {"log_likelihoods": self._run_tasks("score", given, [None])}
 
     def _run(self, name: str, given: list[Any]) -> tf.Tensor:
-        # Rank first: a scalar would crash a server inside the tokenizer's operation.
-        tensors = [
-            tf.ensure_shape(tf.convert_to_tensor(value, spec.dtype), spec.shape)
-            for value, spec in zip(given, specs_of(name).values(), strict=True)
-        ]
-        return self._functions[name](*tensors, tf.constant(""))
+        return self._functions[name](*_fitting(given, specs_of(name)), tf.constant(""))
 
     def _run_tasks(self, name: str, given: list[Any], shape: list[Any]) -> tf.Tensor:
         specs = specs_of(name, tasks=True)
-        tensors = [
-            tf.ensure_shape(tf.convert_to_tensor(value, spec.dtype), spec.shape)
-            for value, spec in zip(given, specs.values(), strict=True)
-        ]
-        tensors = list(as_many_tasks(self.limits.tasks, *tensors))
+        tensors = as_many_tasks(self.limits.tasks, *_fitting(given, specs))
 
         def task(row: Any) -> tf.Tensor:
             place, *values = row
@@ -245,13 +234,7 @@ class ServedLanguageModel:
             for key, value in fast.items()
         }
         state = self.layout.pack(rounded, _no_names())
-        diverged = Faults(prefix)
-        diverged.add(
-            ~tf.reduce_all(tf.math.is_finite(state)),
-            "Learning from these dialogues gave NaN or infinity; the model's inner "
-            "learning rate may be too large for them.",
-        )
-        return diverged.guard(state)
+        return finite_state(state, "dialogues", prefix)
 
     def _reply(
         self,
@@ -353,9 +336,20 @@ def specs_of(function: str, *, tasks: bool = False) -> dict[str, tf.TensorSpec]:
     }
 
 
-def _traced(function: Any, signature: list[tf.TensorSpec]) -> Any:
-    nameless = [tf.TensorSpec(spec.shape, spec.dtype) for spec in signature]
-    return tf.function(function, autograph=False).get_concrete_function(*nameless)
+def _fitting(given: list[Any], specs: dict[str, tf.TensorSpec]) -> list[tf.Tensor]:
+    """Inputs as tensors of the ranks that are wanted.
+
+    A scalar would crash a server inside the tokenizer's operation.
+    """
+    return [
+        tf.ensure_shape(tf.convert_to_tensor(value, spec.dtype), spec.shape)
+        for value, spec in zip(given, specs.values(), strict=True)
+    ]
+
+
+def _nameless(spec: tf.TensorSpec) -> tf.TensorSpec:
+    """Names of inputs are those of signatures; a function within takes any."""
+    return tf.TensorSpec(spec.shape, spec.dtype)
 
 
 def _asked(

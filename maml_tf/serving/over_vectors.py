@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from maml_tf.serving.request_checks import Faults
-from maml_tf.serving.task_axis import Tensors
+from maml_tf.serving.task_axis import Tensors, of_rank
 
 if TYPE_CHECKING:
     from maml_tf.serving.signatures import ServedLearner
@@ -53,7 +53,7 @@ class ServedVectors:
             beyond them for a negative example; and the model's `fingerprint` `[3]`,
             under which vectors may be kept.
         """
-        texts, labels = _of_rank_one(support_texts, support_labels)
+        texts, labels = of_rank(1, support_texts, support_labels)
         faults = Faults()
         self.served.check_support(faults, texts, labels)
         texts, labels = faults.guard((texts, labels))
@@ -71,7 +71,7 @@ class ServedVectors:
     ) -> Tensors:
         """The state of `adapt`, from vectors `[more, dim]` of what `examples` named."""
         vectors = tf.ensure_shape(example_vectors, [None, None])
-        texts, labels = _of_rank_one(support_texts, support_labels)
+        texts, labels = of_rank(1, support_texts, support_labels)
         faults = Faults()
         self.served.check_support(faults, texts, labels)
         self._check(faults, vectors, "example_vectors")
@@ -96,7 +96,7 @@ class ServedVectors:
         self, state: Any, class_names: Any, query_vectors: Any
     ) -> Tensors:
         """The answers of `predict`, from vectors `[queries, dim]` of the queries."""
-        state, names = _of_rank_one(state, class_names)
+        state, names = of_rank(1, state, class_names)
         vectors = tf.ensure_shape(query_vectors, [None, None])
         faults = Faults()
         self.served.layout.check(faults, state, names)
@@ -123,7 +123,3 @@ class ServedVectors:
         faults.add(
             ~tf.reduce_all(tf.math.is_finite(vectors)), f"{name} holds NaN or infinity."
         )
-
-
-def _of_rank_one(*tensors: Any) -> tuple[tf.Tensor, ...]:
-    return tuple(tf.ensure_shape(tensor, [None]) for tensor in tensors)

@@ -24,14 +24,21 @@ from maml_tf.serving.request_checks import (
     check_queries,
     check_support,
 )
-from maml_tf.serving.state import NOT_WHOLE, StateLayout, fingerprint
+from maml_tf.serving.state import (
+    NOT_WHOLE,
+    StateLayout,
+    fingerprint,
+    finite_state,
+)
 from maml_tf.serving.support_order import order_of_examples, sorted_classes
 from maml_tf.serving.task_axis import (
     Tensors,
     as_many_tasks,
+    of_rank,
     over_rows,
     padded,
     prefix_of,
+    traced,
     until_empty,
 )
 from maml_tf.text_lengths import crop_to_longest, encode_by_length
@@ -97,22 +104,22 @@ class ServedLearner:
         shown = _encoder_in(learner.base_learner)
         # Concrete functions: a tf.function would trace the model again wherever it is
         # first called.
-        self._embed = _traced(partial(self._vectors, shown), texts)
+        self._embed = traced(partial(self._vectors, shown), texts)
         if encoder is None:
-            self._read = _traced(self._tokens, texts)
+            self._read = traced(self._tokens, texts)
         elif encoder is shown:
             self._read = self._embed
         else:
-            self._read = _traced(partial(self._vectors, encoder), texts)
+            self._read = traced(partial(self._vectors, encoder), texts)
         read = tf.nest.map_structure(_spec_of, self._read.structured_outputs)
         # Adapting tells what a state is made of.
         numbers, count = (tf.TensorSpec(shape, tf.int32) for shape in ([None], []))
-        self._adapt = _traced(self._fast_weights, read, numbers, count)
+        self._adapt = traced(self._fast_weights, read, numbers, count)
         self.layout = StateLayout(self._adapt.structured_outputs, fingerprint(learner))
-        self._learn = _traced(self._learn_from, texts, texts, prefix)
+        self._learn = traced(self._learn_from, texts, texts, prefix)
         state = tf.TensorSpec([None], tf.float32)
-        self._answer = _traced(self._answer_queries, state, texts, texts, prefix)
-        self._classify = _traced(self._classify_task, texts, texts, texts, prefix)
+        self._answer = traced(self._answer_queries, state, texts, texts, prefix)
+        self._classify = traced(self._classify_task, texts, texts, texts, prefix)
         # Vectors that embed gives are learned from only where they are those.
         shared = encoder is not None and encoder is shown
         self._over_vectors = ServedVectors(self, read.shape[-1]) if shared else None
@@ -127,23 +134,23 @@ class ServedLearner:
     ) -> Tensors:
         """Answers from a bot that the request itself defines."""
         # Rank first: a scalar would crash a server inside the tokenizer's operation.
-        texts, labels, queries = _ranked(1, support_texts, support_labels, query_texts)
+        texts, labels, queries = of_rank(1, support_texts, support_labels, query_texts)
         return self._classify(texts, labels, queries, tf.constant(""))
 
     def adapt(self, support_texts: Any, support_labels: Any) -> Tensors:
         """The state that a support set teaches, and its class names."""
-        texts, labels = _ranked(1, support_texts, support_labels)
+        texts, labels = of_rank(1, support_texts, support_labels)
         state, names = self._learn(texts, labels, tf.constant(""))
         return {"state": state, "class_names": names}
 
     def predict(self, state: Any, class_names: Any, query_texts: Any) -> Tensors:
         """Answers from a state that `adapt` returned."""
-        state, names, texts = _ranked(1, state, class_names, query_texts)
+        state, names, texts = of_rank(1, state, class_names, query_texts)
         return self._answer(state, names, texts, tf.constant(""))
 
     def embed(self, texts: Any) -> Tensors:
         """The encoder's vectors `[texts, dim]`."""
-        (texts,) = _ranked(1, texts)
+        (texts,) = of_rank(1, texts)
         faults = Faults()
         check_queries(faults, texts, self.limits, "texts")
         return {"vectors": self._embed(faults.guard(texts))}
@@ -152,7 +159,7 @@ class ServedLearner:
         self, support_texts: Any, support_labels: Any, query_texts: Any
     ) -> Tensors:
         """As `classify` for every row; a row of strings ends at its first empty one."""
-        support, labels, queries = _ranked(
+        support, labels, queries = of_rank(
             2, support_texts, support_labels, query_texts
         )
         support, labels, queries = as_many_tasks(
@@ -170,7 +177,7 @@ class ServedLearner:
     def adapt_tasks(self, support_texts: Any, support_labels: Any) -> Tensors:
         """As `adapt` for every row; shorter states and name lists are padded."""
         support, labels = as_many_tasks(
-            self.limits.tasks, *_ranked(2, support_texts, support_labels)
+            self.limits.tasks, *of_rank(2, support_texts, support_labels)
         )
 
         def task(row: Any) -> Any:
@@ -191,7 +198,7 @@ class ServedLearner:
     def predict_tasks(self, state: Any, class_names: Any, query_texts: Any) -> Tensors:
         """As `predict` for every row of states, class names and query texts."""
         states, names, queries = as_many_tasks(
-            self.limits.tasks, *_ranked(2, state, class_names, query_texts)
+            self.limits.tasks, *of_rank(2, state, class_names, query_texts)
         )
 
         def task(row: Any) -> Any:
@@ -257,13 +264,7 @@ class ServedLearner:
     ) -> tf.Tensor:
         """The state of what was read of examples, and the class of each `[more]`."""
         state = self.layout.pack(self._adapt(read, numbers, tf.size(names)), names)
-        diverged = Faults(prefix)
-        diverged.add(
-            ~tf.reduce_all(tf.math.is_finite(state)),
-            "Learning from these examples gave NaN or infinity; the model's inner "
-            "learning rate may be too large for them.",
-        )
-        return diverged.guard(state)
+        return finite_state(state, "examples", prefix)
 
     def _fast_weights(
         self, read: Any, numbers: tf.Tensor, intents: tf.Tensor
@@ -354,16 +355,8 @@ def _spec_of(tensor: Any) -> tf.TensorSpec:
     return tf.TensorSpec(tensor.shape, tensor.dtype)
 
 
-def _traced(function: Any, *signature: Any) -> Any:
-    return tf.function(function, autograph=False).get_concrete_function(*signature)
-
-
 def _above_chance(probabilities: tf.Tensor, intents: tf.Tensor) -> tf.Tensor:
     """How far `[queries]` the likeliest intent is from chance, 0, to certainty, 1."""
     classes = tf.cast(tf.shape(probabilities)[-1], tf.float32)
     likeliest = tf.reduce_max(probabilities[:, :intents], -1)
     return (classes * likeliest - 1) / (classes - 1)
-
-
-def _ranked(rank: int, *tensors: Any) -> tuple[tf.Tensor, ...]:
-    return tuple(tf.ensure_shape(tensor, [None] * rank) for tensor in tensors)

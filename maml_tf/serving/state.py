@@ -143,6 +143,23 @@ class StateLayout:
         return fast
 
 
+def finite_state(state: tf.Tensor, learned_from: str, prefix: tf.Tensor) -> tf.Tensor:
+    """The state, which exists only where learning did not diverge.
+
+    Args:
+        state: that `pack` gave.
+        learned_from: what the sentence calls the examples.
+        prefix: before the sentence; see `Faults`.
+    """
+    diverged = Faults(prefix)
+    diverged.add(
+        ~tf.reduce_all(tf.math.is_finite(state)),
+        f"Learning from these {learned_from} gave NaN or infinity; the model's inner "
+        "learning rate may be too large for them.",
+    )
+    return diverged.guard(state)
+
+
 def fingerprint(learner: MetaLearner) -> tuple[int, int, int]:
     """Three numbers below 65536 that change with a learner's weights and settings.
 

@@ -21,6 +21,16 @@ def until_empty(row: tf.Tensor) -> tf.Tensor:
     return row[: tf.argmax(tf.cast(ends, tf.int32))]
 
 
+def traced(function: Any, *signature: Any) -> Any:
+    """A function as one graph; a tf.function would trace anew wherever it is called."""
+    return tf.function(function, autograph=False).get_concrete_function(*signature)
+
+
+def of_rank(rank: int, *tensors: Any) -> tuple[tf.Tensor, ...]:
+    """The tensors, which have so many axes, or TensorFlow's error."""
+    return tuple(tf.ensure_shape(tensor, [None] * rank) for tensor in tensors)
+
+
 def until_empty_rows(rows: tf.Tensor) -> tf.Tensor:
     """The rows before the first that is empty, "" behind the first "" of each.
 

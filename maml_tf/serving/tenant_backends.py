@@ -7,12 +7,15 @@ comes between learning and storing loses nothing.
 
 import json
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
+from maml_tf.serving.results import AdaptedState, StaleStateError
 from maml_tf.serving.sqlite_file import OF_BOTS, SQLiteFile
 
 Examples = list[tuple[str, str]]
+Answer = TypeVar("Answer")
 
 
 class Bot(NamedTuple):
@@ -49,6 +52,41 @@ class TenantBackend(Protocol):
 
     def bots(self) -> list[str]:
         """The names of all bots that have examples, in order."""
+
+
+def backend_at(where: "str | Path | TenantBackend") -> TenantBackend:
+    """The backend of a place: a file, an address of Redis, or one that there is."""
+    if not isinstance(where, (str, Path)):
+        return where
+    if str(where).startswith(("redis://", "rediss://", "unix://")):
+        return RedisBackend(str(where))
+    return SQLiteBackend(where)
+
+
+def ask_learned(
+    backend: TenantBackend,
+    name: str,
+    found: Bot,
+    learn: Callable[[], AdaptedState],
+    ask: Callable[[AdaptedState], Answer],
+) -> Answer:
+    """An answer from what was learned of a bot, learned now only if need be.
+
+    Args:
+        backend: where what is learned is kept.
+        name: of the bot.
+        found: the bot as it was read.
+        learn: learns from its examples.
+        ask: asks the model; the state may be another version's.
+    """
+    if found.state is not None:
+        try:
+            return ask(AdaptedState.from_bytes(found.state))
+        except StaleStateError:
+            pass
+    state = learn()
+    backend.save_state(name, found.revision, state.to_bytes())
+    return ask(state)
 
 
 class SQLiteBackend:

@@ -10,17 +10,12 @@ from maml_tf.episodes.class_names import texts_of_names
 from maml_tf.episodes.same_text import text_key
 from maml_tf.serving.client import Client
 from maml_tf.serving.limits import Limits
-from maml_tf.serving.results import (
-    AdaptedState,
-    Answers,
-    RequestError,
-    StaleStateError,
-)
+from maml_tf.serving.results import Answers, RequestError
 from maml_tf.serving.tenant_backends import (
     Examples,
-    RedisBackend,
-    SQLiteBackend,
     TenantBackend,
+    ask_learned,
+    backend_at,
 )
 from maml_tf.serving.texts import encoded, is_blank
 from maml_tf.serving.thresholds import with_thresholds
@@ -54,10 +49,7 @@ class TenantStore:
         *,
         limits: Limits | None = None,
     ) -> None:
-        if isinstance(where, (str, Path)):
-            is_redis = str(where).startswith(("redis://", "rediss://", "unix://"))
-            where = RedisBackend(str(where)) if is_redis else SQLiteBackend(where)
-        self.backend: TenantBackend = where
+        self.backend = backend_at(where)
         self.client = client
         self.limits = limits or Limits()
 
@@ -159,16 +151,14 @@ class TenantStore:
         found = self.backend.read(bot)
         if not found.examples:
             raise RequestError(f"There is no bot {bot!r}; add examples to it first.")
-        if found.state is not None:
-            try:
-                state = AdaptedState.from_bytes(found.state)
-                return self.client.predict(state, query_texts)
-            except StaleStateError:
-                pass
         texts, labels = zip(*found.examples, strict=True)
-        state = self.client.adapt(texts, labels)
-        self.backend.save_state(bot, found.revision, state.to_bytes())
-        return self.client.predict(state, query_texts)
+        return ask_learned(
+            self.backend,
+            bot,
+            found,
+            lambda: self.client.adapt(texts, labels),
+            lambda state: self.client.predict(state, query_texts),
+        )
 
 
 def _warn_of_contradictions(held: Examples, new: Examples) -> None:

@@ -4,27 +4,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from learners.small_language_models import small_language_model
 
 from maml_tf import MAML
 from maml_tf.base_learners import NextTokenLoss
-from maml_tf.base_learners.scratch_causal_lm import make_scratch_causal_lm
-
-
-def _base(blocks=1):
-    base = make_scratch_causal_lm(
-        num_layers=2,
-        hidden_dim=8,
-        num_heads=2,
-        num_key_value_heads=1,
-        lora_rank=2,
-        lora_blocks=blocks,
-        dtype="float64",
-        seed=3,
-    )
-    random = np.random.default_rng(0)
-    for variable in base.trainable_variables:
-        variable.assign(random.normal(size=variable.shape, scale=0.3))
-    return base
 
 
 def _episode(tasks=2, support=2, query=1, length=6):
@@ -85,7 +68,7 @@ def _by_nested_tapes(base, x, y, steps, rate, first_order):
 
 @pytest.mark.parametrize("first_order", [False, True])
 def test_the_meta_gradient_is_that_of_nested_tapes(first_order):
-    base = _base()
+    base = small_language_model()
     x, y = _episode()
     learner = MAML(
         base,
@@ -104,7 +87,7 @@ def test_the_meta_gradient_is_that_of_nested_tapes(first_order):
 
 
 def test_first_order_and_exact_differ_here():
-    base = _base()
+    base = small_language_model()
     x, y = _episode()
     exact, first = (
         _by_nested_tapes(base, x, y, 2, 0.3, order)[1] for order in (False, True)
@@ -120,7 +103,7 @@ def test_one_person_at_a_time_is_all_at_once_and_eager_is_graph():
     found = []
     for vectorized, eager in ((True, False), (False, False), (True, True)):
         learner = MAML(
-            _base(),
+            small_language_model(),
             inner_steps=1,
             inner_learning_rate=0.3,
             fast_weights="lora",

@@ -4,29 +4,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from learners.small_language_models import small_language_model
 
 from maml_tf import MAML, PrototypicalNetwork, Reptile
 from maml_tf.base_learners import PreferenceLoss, ThumbsLoss, UnlikelihoodLoss
-from maml_tf.base_learners.scratch_causal_lm import make_scratch_causal_lm
 
 BETA, RATE, STEPS, LENGTH = 0.7, 0.4, 2, 5
-
-
-def _language_model():
-    base = make_scratch_causal_lm(
-        num_layers=2,
-        hidden_dim=8,
-        num_heads=2,
-        num_key_value_heads=1,
-        lora_rank=2,
-        lora_blocks=1,
-        dtype="float64",
-        seed=3,
-    )
-    random = np.random.default_rng(0)
-    for variable in base.trainable_variables:
-        variable.assign(random.normal(size=variable.shape, scale=0.3))
-    return base
 
 
 def _small():
@@ -142,7 +125,7 @@ def _by_nested_tapes(base, x, y, first_order, thumbs=False):
     ],
 )
 def test_the_meta_gradient_is_that_of_nested_tapes(text, meta_gradient, thumbs):
-    base = _language_model() if text else _small_with_values()
+    base = small_language_model() if text else _small_with_values()
     x, y = _episode(tasks=1 if text else 2, replies=1 if thumbs else 2, text=text)
     options = {"inner_loss": ThumbsLoss(BETA, dtype="float64")} if thumbs else {}
     learner = _learner(base, meta_gradient=meta_gradient, **options)

@@ -28,12 +28,9 @@ def default_export() -> Path:
         file=sys.stderr,
         flush=True,
     )
-    from absl import logging
-
     from maml_tf.default_learner import default_calibration, default_learner
     from maml_tf.serving import export_learner
 
-    logging.set_verbosity(logging.WARNING)  # TensorFlow lists every renamed input
     export_learner(
         default_learner(),
         folder,

@@ -2,9 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +18,7 @@ from maml_tf.episodes.reply_pool import ReplyPool, draw_reply_pool
 from maml_tf.episodes.simulated_users import TASTES, draw_user, training_words
 
 from .feedback_flags import FeedbackSettings
-from .files import write_aside
+from .files import kept_arrays
 from .persona_flags import make_language_model
 from .persona_weights import load_initial
 from .run import RunError, weights_digest
@@ -100,19 +98,7 @@ def states_of(
     for array in (*encoded.token_ids, np.array(upper.words)):
         found.update(array.tobytes())
     path = folder / f"states-{found.hexdigest()[:12]}.npz"
-    return _kept(path, lambda: reply_states(upper, encoded.token_ids, encoded.own))
-
-
-def _kept(path: Path, compute: Callable[[], ReplyStates]) -> ReplyStates:
-    if path.is_file():
-        try:
-            with np.load(path, allow_pickle=False) as held:
-                return ReplyStates(**{name: held[name] for name in held.files})
-        except Exception:
-            print(f"{path} cannot be read and is computed again.", flush=True)
-    states = compute()
-    arrays: dict[str, Any] = {
-        field.name: getattr(states, field.name) for field in dataclasses.fields(states)
-    }
-    write_aside(path, lambda aside: np.savez(aside, **arrays))
-    return states
+    arrays = kept_arrays(
+        path, lambda: vars(reply_states(upper, encoded.token_ids, encoded.own))
+    )
+    return ReplyStates(**arrays)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,3 +94,18 @@ def load_model(path: Path) -> "MetaLearner":
             "package; give a file that training wrote."
         )
     return learner
+
+
+def kept_arrays(path: Path, compute: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """Arrays by name out of a .npz file; computed and kept where there is none yet."""
+    import numpy as np
+
+    if path.is_file():
+        try:
+            with np.load(path, allow_pickle=False) as held:
+                return {key: held[key] for key in held.files}
+        except Exception:
+            print(f"{path} cannot be read and is computed again.", flush=True)
+    arrays = {key: np.asarray(value) for key, value in compute().items()}
+    write_aside(path, lambda aside: np.savez(aside, **arrays))  # type: ignore[arg-type]
+    return arrays

@@ -4,7 +4,7 @@ import math
 import os
 from typing import Any
 
-from absl import flags
+from absl import app, flags
 
 # The flags are those of the script that calls.
 flags.disclaim_key_flags()
@@ -13,6 +13,8 @@ LARGEST_SEED = 2**32 - 1
 # Beyond any use, and within what TensorFlow's and NumPy's whole numbers hold.
 LARGEST_COUNT = 10**6
 LARGEST_RATE = 1e6
+# Of a number that is to be positive.
+SMALLEST = 1e-9
 
 
 class _Rate(flags.FloatParser):
@@ -100,3 +102,19 @@ def define_path(
         serializer=flags.ArgumentSerializer[str](),
         required=required,
     )
+
+
+def numbers_of(name: str, kind: Any = int, least: float = SMALLEST) -> list[Any]:
+    """The values of a list flag as numbers, in order and each once.
+
+    Raises:
+        UsageError: if there are none, or one is less than `least`.
+    """
+    try:
+        found = sorted({kind(value) for value in flags.FLAGS[name].value or ()})
+    except ValueError as error:
+        raise app.UsageError(f"--{name}: {error}.") from error
+    if not found or not found[0] >= least:
+        wanted = "positive numbers" if least > 0 else f"numbers of {least:g} or more"
+        raise app.UsageError(f"--{name} wants {wanted}, separated by commas.")
+    return found

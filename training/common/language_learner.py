@@ -87,11 +87,17 @@ def learner_of_persona_run(folder: Path) -> "tuple[MetaLearner, dict[str, Any]]"
     return learner, card
 
 
-def plain_language_learner(preset: str) -> "MetaLearner":
+def plain_language_learner(
+    preset: str, *, rank: int = RANK, blocks: int | None = None, steps: int = STEPS
+) -> "MetaLearner":
     """A pretrained model whose low-rank factors are fine-tuned by Adam.
 
     Args:
         preset: as of `create_causal_lm`.
+        rank: of the factors.
+        blocks: the last blocks, which have factors; by default eight, and all of a
+            model from scratch.
+        steps: of Adam.
 
     Raises:
         BaseLearnerError: if there is no such model.
@@ -101,12 +107,12 @@ def plain_language_learner(preset: str) -> "MetaLearner":
     from maml_tf.inner_loop import Adam
 
     scratch = preset.startswith("scratch")
-    base = create_causal_lm(
-        preset, lora_rank=RANK, lora_blocks=None if scratch else BLOCKS, seed=0
-    )
+    if blocks is None and not scratch:
+        blocks = BLOCKS
+    base = create_causal_lm(preset, lora_rank=rank, lora_blocks=blocks, seed=0)
     learner = MAML(
         base,
-        inner_steps=STEPS,
+        inner_steps=steps,
         update_rule=Adam(RATE),
         fast_weights="lora",
         first_order=True,

@@ -18,9 +18,8 @@ def told_of_lost_workers() -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        if not tf.distribute.in_cross_replica_context() or not isinstance(
-            tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy
-        ):
+        strategy = tf.distribute.get_strategy()
+        if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
             raise
         raise RunError(
             "Another worker of this job has ended, or cannot be reached; start all of "

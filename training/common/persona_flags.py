@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from absl import flags
+from absl import app, flags
 
 from .flag_types import define_count, define_path, define_rate, define_seed
-from .run import RunError, beside_identity, read_config
+from .run import RunError, beside_identity, check_folder, read_config
 
 if TYPE_CHECKING:
     from maml_tf import MetaLearner
@@ -126,14 +126,28 @@ def define_learner_flags(piece: str = "dialogues", whom: str = "a person") -> No
     )
 
 
-def settings_of_flags(kind: type[Settings]) -> Settings:
-    """The settings that the command line gives."""
+def checked_settings(kind: type[Settings]) -> Settings:
+    """The settings of a training, for a folder that can become its run's.
+
+    Raises:
+        UsageError: if flags do not fit together.
+        RunError: for a folder that cannot.
+    """
+    if FLAGS.dialogues is None:
+        raise app.UsageError("Give --dialogues, a file of dialogues of many people.")
+    if FLAGS.least_support > FLAGS.most_support:
+        raise app.UsageError(
+            f"--least_support={FLAGS.least_support} is more than "
+            f"--most_support={FLAGS.most_support}."
+        )
     given: dict[str, Any] = {
         name: FLAGS[name].value for name in kind.__dataclass_fields__
     }
     for name in ("lora_rank", "lora_blocks"):
         given[name] = given[name] or None
-    return kind(**given)
+    settings = kind(**given)
+    check_folder(FLAGS.output_dir, settings)
+    return settings
 
 
 def settings_of_run(

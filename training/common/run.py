@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .files import ASIDE, write_aside, write_json
+from .files import ASIDE, kept_arrays, write_json
 
 CONFIG, LOCK = "config.json", "lock"
 # What the digest and the content digests stand under in config.json.
@@ -176,16 +176,7 @@ class Run:
         self, name: str, compute: Callable[[], Mapping[str, np.ndarray]]
     ) -> dict[str, np.ndarray]:
         """Several arrays that are computed together, kept under one name."""
-        path = self.path(name, ".npz")
-        if path.is_file():
-            try:
-                with np.load(path, allow_pickle=False) as held:
-                    return {key: held[key] for key in held.files}
-            except Exception:
-                print(f"{path} cannot be read and is computed again.", flush=True)
-        arrays = {key: np.asarray(value) for key, value in compute().items()}
-        write_aside(path, lambda aside: np.savez(aside, **arrays))  # type: ignore[arg-type]
-        return arrays
+        return kept_arrays(self.path(name, ".npz"), compute)
 
     def value(self, name: str, compute: Callable[[], Any]) -> Any:
         """What JSON can hold, computed and kept where this run has none yet."""

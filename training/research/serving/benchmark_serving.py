@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from absl import app, flags, logging
+from absl import app, flags
 
 from maml_tf import MAML, PrototypicalNetwork, create_model, create_text_encoder
 from maml_tf.evaluation.pictures import new_figure, save_picture
@@ -257,7 +257,6 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def main(argv: list[str]) -> None:
-    logging.set_verbosity(logging.WARNING)  # TensorFlow lists every renamed input
     unknown = set(FLAGS.targets) - {"disk", "rest", "grpc"}
     if unknown:
         raise app.UsageError(f"--targets knows disk, rest and grpc, not {unknown}.")

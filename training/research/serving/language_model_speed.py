@@ -26,6 +26,7 @@ from absl import app, flags, logging
 
 from training.common.files import check_output_file, write_json
 from training.common.flag_types import define_count, define_path
+from training.common.language_learner import RATE, plain_language_learner
 from training.common.running import run_script
 from training.common.tables import markdown_table
 
@@ -51,14 +52,18 @@ DIALOGUES = [
     ]
     for when in ("yesterday", "last week", "last year", "on Sunday", "this morning")
 ]
-RATE = 1e-3
 WORKER = Path(__file__).with_name("peft_worker.py")
 
 
 def main(argv: list[str]) -> None:
     check_output_file(Path(FLAGS.results))
     logging.set_verbosity(logging.ERROR)
-    learner = make_learner()
+    learner = plain_language_learner(
+        FLAGS.language_model,
+        rank=FLAGS.lora_rank,
+        blocks=FLAGS.lora_blocks,
+        steps=FLAGS.inner_steps,
+    )
 
     from maml_tf.serving import Client, export_language_model
 
@@ -76,31 +81,6 @@ def main(argv: list[str]) -> None:
     write_json(Path(FLAGS.results), found)
     print(table(found))
     print(f"Written to {FLAGS.results}.")
-
-
-def make_learner() -> Any:
-    """The learner that is exported: the last blocks' factors, by Adam."""
-    from maml_tf import MAML, create_causal_lm
-    from maml_tf.base_learners import NextTokenLoss
-    from maml_tf.inner_loop import Adam
-
-    base = create_causal_lm(
-        FLAGS.language_model,
-        lora_rank=FLAGS.lora_rank,
-        lora_blocks=FLAGS.lora_blocks,
-        seed=0,
-    )
-    learner = MAML(
-        base,
-        inner_steps=FLAGS.inner_steps,
-        update_rule=Adam(RATE),
-        fast_weights="lora",
-        first_order=True,
-        inner_loss=NextTokenLoss(),
-        vectorized=False,
-    )
-    learner.build()
-    return learner
 
 
 def time_generation(base: Any, client: Any) -> dict[str, Any]:
