@@ -5,9 +5,9 @@
 
 A task is a simulated user with a hidden taste in replies: the model adapts low-rank
 factors to pairs of a liked and a disliked reply, or to single thumbs, and is judged by
-how it ranks other pairs. Training users like or dislike a few words; the tastes of
-validation users and those of training.evaluate_feedback are others. Replies are those
-in the dialogues, of the people of each part.
+how it ranks other pairs. Training users like or dislike what a rule looks at, or a few
+words; the rules of validation users and of training.evaluate_feedback are others.
+Replies are those in the dialogues, of the people of each part.
 
 Writes what training.train_persona writes, and the states of the replies below the first
 block that adapts, which are computed once.
@@ -90,7 +90,7 @@ def train(settings: FeedbackSettings, corpus: Any) -> None:
             )
 
         # The same users at every validation.
-        judged = batches("validation", steps=12)
+        judged = batches("validation", steps=40)
 
         def validate(learner: Any) -> dict[str, float]:
             found = learner.evaluate(judged, verbose=0, return_dict=True)
@@ -105,7 +105,7 @@ def train(settings: FeedbackSettings, corpus: Any) -> None:
             lambda start: batches("train", start),
             steps=settings.steps,
             validate=validate,
-            monitor="validation_log_likelihood",
+            monitor="validation_agreement",
             validate_every=settings.validate_every,
             patience=settings.patience,
             judge_start=True,

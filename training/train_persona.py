@@ -25,6 +25,7 @@ from .common.persona_flags import (
     make_persona_learner,
 )
 from .common.running import run_script
+from .common.strategies import check_strategy, folder_of_process, scope_of_strategy
 
 define_task_flags()
 define_learner_flags()
@@ -33,6 +34,8 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> None:
+    check_strategy(FLAGS.tasks_per_batch)
+    FLAGS["output_dir"].value = folder_of_process(FLAGS.output_dir)
     settings = checked_settings(PersonaSettings)
 
     from maml_tf.episodes.dialogue_readers import read_dialogues
@@ -50,7 +53,8 @@ def main(argv: list[str]) -> None:
         "model; the first step is traced, which takes about a minute.",
         flush=True,
     )
-    train(settings, parts)
+    with scope_of_strategy(settings.tasks_per_batch):
+        train(settings, parts)
 
 
 def train(settings: PersonaSettings, parts: dict[str, Any]) -> None:
@@ -58,6 +62,7 @@ def train(settings: PersonaSettings, parts: dict[str, Any]) -> None:
     import hashlib
 
     import keras
+    import tensorflow as tf
 
     from maml_tf.episodes.dialogue_tokens import encode_dialogues
     from maml_tf.episodes.persona_episodes import persona_episodes
@@ -81,6 +86,13 @@ def train(settings: PersonaSettings, parts: dict[str, Any]) -> None:
         )
         for name, part in parts.items()
     }
+    # Few people are fewer tasks, which several devices have to share evenly too.
+    devices = tf.distribute.get_strategy().num_replicas_in_sync
+    most = settings.tasks_per_batch
+    sizes = {
+        name: max(devices, min(most, len(part.rows_of_groups) // devices * devices))
+        for name, part in encoded.items()
+    }
     content = {
         "initial weights": weights_digest(learner),
         "dialogues": hashlib.sha256(Path(settings.dialogues).read_bytes()).hexdigest(),
@@ -91,9 +103,7 @@ def train(settings: PersonaSettings, parts: dict[str, Any]) -> None:
             encoded[name],
             support=(settings.least_support, settings.most_support),
             query=settings.query,
-            tasks_per_batch=min(
-                settings.tasks_per_batch, len(encoded[name].rows_of_groups)
-            ),
+            tasks_per_batch=sizes[name],
             seed=settings.seed,
             start_step=start,
             steps=steps,

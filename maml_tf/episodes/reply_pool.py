@@ -7,7 +7,7 @@ import numpy as np
 
 from maml_tf.episodes.corpus import CorpusError
 from maml_tf.episodes.dialogues import Dialogue, DialogueCorpus, Turn
-from maml_tf.episodes.simulated_users import Taste, length_of
+from maml_tf.episodes.tastes import Taste, length_of
 
 
 @dataclass(frozen=True)

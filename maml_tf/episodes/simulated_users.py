@@ -1,65 +1,19 @@
 """Simulated users, each with a hidden taste in replies, for learning from feedback.
 
-A taste is a rule that gives a reply a number, and a user likes more of it or less:
-short or long replies, ones that ask back or do not, ones that mention food or not. The
-rules of validation and of test users are named here; training users like or dislike
-replies with any of a few words that no named rule looks at, so that neither a rule of
-test users nor its opposite is met in training.
+A user likes more of what a taste looks at, or less. The tastes of validation and of
+test users are never met in training: see `tastes`.
 """
 
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from maml_tf.episodes.corpus import CorpusError
+from maml_tf.episodes.tastes import TASTES, Taste, length_of, mentions
 
-_TOKEN = re.compile(r"[a-z']+|[0-9]+|[?!,]")
 # Two replies of a pair differ by at most so many words, unless length is the taste.
 _ALIKE = 2
-
-_WORDS = {
-    "first person": "i i'm im i've i'd i'll my me mine myself am we our us",
-    "numbers": "one two three four five six seven eight nine ten twenty hundred first "
-    "second once twice half",
-    "family": "family mom mother dad father parents kids kid children child son sons "
-    "daughter daughters brother brothers sister sisters husband wife married baby "
-    "uncle aunt grandma grandmother grandfather grandparents",
-    "food": "food eat eating ate pizza meat cook cooking pasta chicken bread coffee "
-    "tea cheese chocolate cake ice cream bake baking burgers burger fruit vegetables "
-    "vegan vegetarian sushi tacos dinner lunch breakfast restaurant beer wine drink",
-    "second person": "you your you're youre yours yourself you've ya u",
-    "likings": "like likes love loves enjoy enjoys adore fan favorite favourite",
-    "negations": "no not never none nothing nor don't dont can't cant won't isn't "
-    "aren't didn't doesn't wasn't haven't",
-    "interjections": "oh wow cool lol haha yeah yes yea nice awesome hi hello hey ok "
-    "okay great",
-}
-# Words that go with asking back, which test users may want.
-_ASKING = (
-    "what how do are where who when why does did can could would any which whats hows "
-    "is have"
-)
-
-
-@dataclass(frozen=True)
-class Taste:
-    """A rule over replies.
-
-    Attributes:
-        name: what it looks at.
-        score: from a reply to a number.
-        least: how much two replies differ that the rule tells apart.
-        of_length: the rule is about length, so that a pair may differ in it.
-    """
-
-    name: str
-    score: Callable[[str], float]
-    least: float = 1.0
-    of_length: bool = False
 
 
 class User(NamedTuple):
@@ -69,112 +23,29 @@ class User(NamedTuple):
     sign: int
 
 
-def tokens_of(reply: str) -> list[str]:
-    """Words, numbers and marks, in lower case.
-
-    Example:
-
-    >>> tokens_of("I'm 30, you ?")
-    ["i'm", '30', ',', 'you', '?']
-    """
-    return _TOKEN.findall(reply.lower())
-
-
-def length_of(reply: str) -> int:
-    """How many words a reply has, without marks.
-
-    Example:
-
-    >>> length_of("hi ! how are you ?")
-    4
-    """
-    return sum(token not in "?!," for token in tokens_of(reply))
-
-
-def mentions(words: Iterable[str]) -> Callable[[str], float]:
-    """Whether a reply has any of the words.
-
-    Example:
-
-    >>> mentions({"dog"})("my dog barks"), mentions({"dog"})("dogs bark")
-    (1.0, 0.0)
-    """
-    wanted = frozenset(words)
-    return lambda reply: float(not wanted.isdisjoint(tokens_of(reply)))
-
-
-def _named(name: str) -> Taste:
-    return Taste(name, mentions(_WORDS[name].split()))
-
-
-def _numbers(reply: str) -> float:
-    digits = any(token.isdecimal() for token in tokens_of(reply))
-    return float(digits) or mentions(_WORDS["numbers"].split())(reply)
-
-
-TASTES = {
-    "validation": (
-        *map(_named, ("second person", "likings", "negations", "interjections")),
-        Taste("long words", lambda r: len(r) / max(len(r.split()), 1), least=1.0),
-    ),
-    "test": (
-        Taste("length", lambda r: float(length_of(r)), least=4.0, of_length=True),
-        Taste("asks back", mentions("?")),
-        _named("first person"),
-        Taste("exclamation marks", mentions("!")),
-        Taste("commas", mentions(",")),
-        Taste("numbers", _numbers),
-        _named("family"),
-        _named("food"),
-    ),
-}
-
-
-def training_words(
-    replies: Sequence[str], *, least: float = 0.008, most: float = 0.25
-) -> tuple[str, ...]:
-    """Words that training users may look at, frequent ones first.
-
-    They are those in a share of `least` to `most` of the replies that no named rule
-    looks at and that do not go with asking back.
-
-    Example:
-
-    >>> training_words(["the sun", "the moon", "my sun"], least=0.5, most=1.0)
-    ('sun', 'the')
-    """
-    named = {word for words in _WORDS.values() for word in words.split()}
-    named |= {*_ASKING.split(), *"?!,"}
-    counts = Counter(word for reply in replies for word in set(tokens_of(reply)))
-    total = max(len(replies), 1)
-    return tuple(
-        word
-        # In an order that no hash decides: a run goes on with the same users.
-        for word, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        if least * total <= count <= most * total
-        and word not in named
-        and not word.isdecimal()
-    )
-
-
 def draw_user(
-    tastes: Sequence[Taste] | None,
-    random: np.random.Generator,
-    words: Sequence[str] = (),
+    part: str, random: np.random.Generator, words: Sequence[str] = ()
 ) -> User:
-    """A user with one of the tastes, in either direction.
+    """A user of a part, with one of its tastes in either direction.
 
     Args:
-        tastes: to draw from; None for a taste made of two to six of `words`.
+        part: "train", "validation" or "test".
         random: what draws.
-        words: see `training_words`.
+        words: see `training_words`; where there are some, every other user has a taste
+            for two to six of them in place of a named one.
+
+    Example:
+
+    >>> draw_user("test", np.random.default_rng(0)).taste.name
+    'numbers'
     """
     sign = int(random.choice([-1, 1]))
-    if tastes is not None:
-        return User(tastes[int(random.integers(len(tastes)))], sign)
-    count = min(int(random.integers(2, 7)), len(words))
-    chosen = [words[place] for place in random.choice(len(words), count, False)]
-    return User(Taste(" | ".join(chosen), mentions(chosen)), sign)
+    if len(words) and random.random() < 0.5:
+        count = min(int(random.integers(2, 7)), len(words))
+        chosen = [words[place] for place in random.choice(len(words), count, False)]
+        return User(Taste(" | ".join(chosen), mentions(chosen)), sign)
+    tastes = TASTES[part]
+    return User(tastes[int(random.integers(len(tastes)))], sign)
 
 
 def draw_pairs(

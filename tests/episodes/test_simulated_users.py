@@ -13,14 +13,8 @@ from maml_tf.episodes.feedback_episodes import (
     feedback_episodes,
 )
 from maml_tf.episodes.reply_pool import ReplyPool, draw_reply_pool
-from maml_tf.episodes.simulated_users import (
-    TASTES,
-    User,
-    draw_pairs,
-    draw_user,
-    length_of,
-    training_words,
-)
+from maml_tf.episodes.simulated_users import User, draw_pairs, draw_user
+from maml_tf.episodes.tastes import HELD_OUT, TASTES, length_of, training_words
 
 LONG = [
     f"well the garden number {n} grows all of that in the long summer" for n in "abc"
@@ -68,11 +62,24 @@ def test_training_users_look_at_no_word_that_others_look_at():
     replies = ["i love my dog ? 3 !", "you and i love food", "two sons love music"]
     words = training_words(replies, least=0, most=1)
     assert set(words) == {"and", "dog", "music"}
-    user = draw_user(None, np.random.default_rng(0), words)
-    assert any(user.taste.score(text) for text in ("my dog", "this and that"))
-    for taste in (*TASTES["validation"], *TASTES["test"]):
-        assert taste.name in BY_NAME
-    assert not {t.name for t in TASTES["test"]} & {t.name for t in TASTES["validation"]}
+    random = np.random.default_rng(0)
+    users = [draw_user("train", random, words) for _ in range(200)]
+    named = {taste.name for taste in TASTES["train"]}
+    drawn = {user.taste.name for user in users} & named
+    assert 60 < sum(user.taste.name in named for user in users) < 140
+    assert len(drawn) > 15
+    of_words = [user.taste for user in users if user.taste.name not in named]
+    assert any(taste.score("my dog") for taste in of_words)
+
+
+def test_no_word_or_mark_of_a_held_out_taste_moves_a_training_taste():
+    assert len({taste.name for part in TASTES.values() for taste in part}) == sum(
+        len(part) for part in TASTES.values()
+    )
+    for taste in TASTES["train"]:
+        assert taste.score(" ".join(sorted(HELD_OUT))) == 0, taste.name
+    for taste in TASTES["test"]:
+        assert taste.score("the garden grows") == (3 if taste.of_length else 0)
 
 
 def _corpus():

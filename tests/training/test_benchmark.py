@@ -11,7 +11,7 @@ import tensorflow as tf
 from script_runs import run
 
 from training.common.result_rows import ResultRows
-from training.research.meta_step import workloads
+from training.research.meta_step import scaling, workloads
 from training.research.meta_step.contenders import CONTENDERS, ours
 from training.research.meta_step.matmul_flops import meta_step_flops
 from training.research.meta_step.results import (
@@ -21,6 +21,7 @@ from training.research.meta_step.results import (
     summary,
     table,
 )
+from training.research.meta_step.scaling import measure_scaling
 from training.research.meta_step.stablehlo import CompiledStep, dump
 from training.research.meta_step.timing import Unavailable, WorkerProcess, measure
 
@@ -172,6 +173,31 @@ def test_a_contender_that_is_killed_is_missing_and_ends_nothing():
     with pytest.raises(Unavailable, match="code -9"):
         worker.run(1)
     worker.close()
+
+
+def test_scaling_is_of_equal_work(monkeypatch):
+    """One part of a CPU and two take the same steps; the two have one's cores."""
+    table = measure_scaling(
+        ["W1"],
+        "mirrored:2",
+        toy=True,
+        report=lambda line: None,
+        repeats=1,
+        seconds_a_turn=0.05,
+    )
+    name, _, devices, one, both, speed_up, efficiency = (
+        cell.strip() for cell in table.splitlines()[2].strip("|").split("|")
+    )
+    assert (name, devices) == ("W1", "2 parts of one CPU")
+    assert float(speed_up) == pytest.approx(float(both) / float(one), abs=0.02)
+    assert efficiency == f"{100 * float(speed_up):.0f} %"
+    monkeypatch.setattr(
+        scaling, "measure", lambda *a, **k: ({}, {"ours": "no first steps"})
+    )
+    with pytest.raises(RuntimeError, match="no first steps"):
+        measure_scaling(["W1"], "mirrored:2", toy=True, report=print)
+    done = run("benchmark", "--strategy=multi_worker", "--toy")
+    assert "training.train with it says how many seconds" in done.stderr
 
 
 def test_table_and_plot(tmp_path):

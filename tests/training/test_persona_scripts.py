@@ -1,10 +1,12 @@
 """Learning to become people, from the command line to the table."""
 
 import json
+import subprocess
 
 import numpy as np
 import pytest
-from script_runs import run
+from safetensors.numpy import load_file
+from script_runs import ROOT, command, run
 
 from maml_tf import MAML, MetaSGD, create_causal_lm
 from training.common.persona_flags import PersonaSettings, settings_of_run
@@ -179,3 +181,28 @@ def test_a_run_is_exported_and_other_flags_are_refused(trained, tmp_path):
     (unfinished / "config.json").write_text((trained / "config.json").read_text())
     refused = run("export", f"--model_dir={unfinished}", f"--export_dir={tmp_path}/x")
     assert "let its training run to its end" in refused.stderr
+
+
+def test_two_devices_share_people_and_end_at_the_weights_of_one(tmp_path):
+    path = tmp_path / "people.jsonl"
+    rows = [
+        {"persona_id": person, "turns": ["hi", f"ho {person} {number}!"]}
+        for person in range(20)
+        for number in range(3)
+    ]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    given = ("train_persona", f"--dialogues={path}", *TINY, "--tasks_per_batch=2")
+    one = run(*given, f"--output_dir={tmp_path / 'one'}")
+    assert one.returncode == 0, one.stderr
+    # A process of its own: devices are fixed before TensorFlow first runs.
+    flags = (f"--output_dir={tmp_path / 'two'}", "--strategy=mirrored:2")
+    two = subprocess.run(
+        [*command(*given), *flags], cwd=ROOT, capture_output=True, text=True
+    )
+    assert two.returncode == 0, two.stderr[-2000:]
+    weights = [load_file(tmp_path / n / "weights.safetensors") for n in ("one", "two")]
+    assert weights[0].keys() == weights[1].keys()
+    for name, array in weights[0].items():
+        np.testing.assert_allclose(weights[1][name], array, atol=1e-5, err_msg=name)
+    refused = run(*given, f"--output_dir={tmp_path / 'no'}", "--strategy=mirrored:3")
+    assert "cannot be shared evenly among 3 devices" in refused.stderr

@@ -15,7 +15,8 @@ from maml_tf.episodes.dialogue_tokens import encode_dialogues
 from maml_tf.episodes.dialogues import DialogueCorpus
 from maml_tf.episodes.feedback_episodes import DrawUser
 from maml_tf.episodes.reply_pool import ReplyPool, draw_reply_pool
-from maml_tf.episodes.simulated_users import TASTES, draw_user, training_words
+from maml_tf.episodes.simulated_users import draw_user
+from maml_tf.episodes.tastes import TASTES, training_words
 
 from .feedback_flags import FeedbackSettings
 from .files import kept_arrays
@@ -44,7 +45,7 @@ def make_pools(
             replies=sizes[part][0],
             contexts=sizes[part][1],
             words=WORDS,
-            tastes=TASTES.get(part, ()),
+            tastes=TASTES[part] if part != "train" else (),
             seed=settings.seed,
         )
         for part in parts
@@ -52,11 +53,9 @@ def make_pools(
 
 
 def users_of(part: str, pool: ReplyPool) -> DrawUser:
-    """What draws the users of a part; training users look at words of its replies."""
-    if part != "train":
-        return lambda random: draw_user(TASTES[part], random)
-    words = training_words(pool.replies)
-    return lambda random: draw_user(None, random, words)
+    """What draws the users of a part; some in training look at words of its replies."""
+    words = training_words(pool.replies) if part == "train" else ()
+    return lambda random: draw_user(part, random, words)
 
 
 def make_upper_model(

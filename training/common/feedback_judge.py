@@ -14,7 +14,8 @@ from maml_tf.episodes.feedback_episodes import (
     draw_feedback_task,
 )
 from maml_tf.episodes.reply_pool import ReplyPool
-from maml_tf.episodes.simulated_users import TASTES, User
+from maml_tf.episodes.simulated_users import User
+from maml_tf.episodes.tastes import TASTES
 from maml_tf.evaluation.perplexity import mean_and_half_interval
 from maml_tf.evaluation.preferences import RANKINGS, PreferenceScorer, agreement
 from maml_tf.inner_loop.update_rules import Adam, GradientDescent

@@ -51,6 +51,7 @@ class PersonaSettings(LanguageSettings):
     """What a run of `training.train_persona` was asked for."""
 
     show_persona: bool = False
+    strategy: str = beside_identity("none")
 
 
 def define_task_flags() -> None:

@@ -63,20 +63,25 @@ def folder_of_process(folder: str) -> str:
 
 
 def scope_of_strategy(tasks_per_batch: int) -> contextlib.AbstractContextManager:
-    """The scope in which the learner is made, compiled and trained.
+    """The scope of --strategy, in which the learner is made, compiled and trained."""
+    return scope_of(FLAGS.strategy, tasks_per_batch)
+
+
+def scope_of(strategy: str, tasks_per_batch: int) -> contextlib.AbstractContextManager:
+    """The scope of a strategy by its name.
 
     It has to be asked for before TensorFlow has run anything: devices are fixed then.
 
     Raises:
         UsageError: if there are not several devices to share the tasks among.
     """
-    if FLAGS.strategy == "none":
+    if strategy == "none":
         return contextlib.nullcontext()
     import tensorflow as tf
 
-    if FLAGS.strategy == "multi_worker":
+    if strategy == "multi_worker":
         return tf.distribute.MultiWorkerMirroredStrategy().scope()
-    match = _FORM.fullmatch(FLAGS.strategy)
+    match = _FORM.fullmatch(strategy)
     assert match is not None
     if match[2] is None:
         gpus = tf.config.list_physical_devices("GPU")
@@ -117,6 +122,6 @@ def _workers() -> tuple[int, int]:
 def _check_share(tasks_per_batch: int, devices: int) -> None:
     if tasks_per_batch % devices:
         raise app.UsageError(
-            f"--tasks_per_batch={tasks_per_batch} cannot be shared evenly among "
-            f"{devices} devices; give a multiple of {devices}."
+            f"{tasks_per_batch} tasks a batch cannot be shared evenly among {devices} "
+            f"devices; give a --tasks_per_batch that is a multiple of {devices}."
         )

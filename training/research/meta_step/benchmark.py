@@ -4,6 +4,7 @@
     python -m training.benchmark --workloads=W1,W4 --contenders=ours,torch_loop
                                       # other workloads' rows in the file stay
     python -m training.benchmark --toy              # a minute, to see that it works
+    python -m training.benchmark --strategy=mirrored   # how it scales over the GPUs
     python -m training.benchmark --table            # print results as Markdown
     python -m training.benchmark --table --document=docs/benchmark.md   # and write them
 
@@ -12,6 +13,7 @@ from the extra `bench` (`pip install '.[bench]'`); what is not installed is list
 the reason. docs/benchmark.md says what the workloads and the columns are.
 """
 
+import math
 import os
 import platform
 import sys
@@ -26,6 +28,7 @@ from training.common.files import read_json, write_aside
 from training.common.flag_types import define_count, define_path
 from training.common.result_rows import ResultRows
 from training.common.running import run_script
+from training.common.strategies import check_strategy
 from training.common.tables import replace_between_marks
 from training.research.meta_step.contenders import CONTENDERS
 from training.research.meta_step.results import (
@@ -114,6 +117,9 @@ def memory_limit_mb() -> float:
 
 def main(argv: list[str]) -> None:
     check_names()
+    if FLAGS.strategy != "none":
+        print(scaling())
+        return
     path = Path(FLAGS.results or (TOY_RESULTS if FLAGS.toy else RESULTS))
     if FLAGS.table:
         if not path.is_file():
@@ -130,6 +136,32 @@ def main(argv: list[str]) -> None:
             dump(find(name, FLAGS.toy), Path(FLAGS.dump_stablehlo), progress)
         return
     run_all(path)
+
+
+def scaling() -> str:
+    """The table of our meta-step on one device and shared among several."""
+    if FLAGS.strategy == "multi_worker":
+        raise app.UsageError(
+            "--strategy=multi_worker is not timed here: training.train with it says "
+            "how many seconds a meta-step takes; compare that with one worker's."
+        )
+    tasks = math.gcd(*(find(name, FLAGS.toy).tasks for name in FLAGS.workloads))
+    check_strategy(tasks)
+    from training.research.meta_step.scaling import measure_scaling
+
+    try:
+        return measure_scaling(
+            FLAGS.workloads,
+            FLAGS.strategy,
+            toy=FLAGS.toy,
+            repeats=FLAGS.repeats,
+            memory_limit_mb=memory_limit_mb(),
+            start_limit_seconds=FLAGS.start_limit,
+            seconds_a_turn=0.2 if FLAGS.toy else 2.0,
+            report=progress,
+        )
+    except RuntimeError as error:
+        raise app.UsageError(f"--strategy={FLAGS.strategy}: {error}") from error
 
 
 def write_document(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -49,8 +49,7 @@ def measure(name: str, steps: int, jit_compile: bool) -> dict[str, object]:
     from training.research.meta_step.contenders.ours import Ours
 
     workload = workloads.find("W1", FLAGS.toy)
-    options = {"meta_gradient": name, "jit_compile": jit_compile}
-    ours = Ours(workload, steps, **options)
+    ours = Ours(workload, steps, meta_gradient=name, jit_compile=jit_compile)
     before, started = peak_memory_mb(), time.perf_counter()
     ours.step()
     first = time.perf_counter() - started

@@ -78,6 +78,7 @@ class WorkerProcess:
             timer.cancel()
         self.first_step_seconds: float = first["first_step_seconds"]
         self.losses: list[float] = first["losses"]
+        self.devices: int = first["devices"]
         self.peak_memory_mb = 0.0
 
     def run(self, steps: int) -> float:
@@ -134,8 +135,8 @@ def measure(
 
     Returns:
         By contender, `steps_per_second`, `peak_memory_mb`, `first_step_seconds`,
-        `losses` and `seconds` (of every round); and by contender that could not run,
-        the reason.
+        `losses`, `devices` and `seconds` (of every round); and by contender that could
+        not run, the reason.
     """
     workers: dict[str, WorkerProcess] = {}
     missing: dict[str, str] = {}
@@ -175,6 +176,7 @@ def measure(
                 "peak_memory_mb": worker.peak_memory_mb,
                 "first_step_seconds": worker.first_step_seconds,
                 "losses": worker.losses,
+                "devices": worker.devices,
                 "seconds": seconds[name],
             }
             for name, worker in workers.items()

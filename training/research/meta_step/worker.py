@@ -2,10 +2,11 @@
 
     python -m training.research.meta_step.worker W1 5 torch_loop
 
-Answers are JSON, one line each: first `{"first_step_seconds", "losses"}` (the query
-losses of the first three meta-steps, which prove equal work) or `{"unavailable"}` with
-the reason; then for every line `N` on standard input, `{"seconds"}`, what N meta-steps
-took, and `{"peak_memory_mb"}` so far. It ends with its input.
+Answers are JSON, one line each: first `{"first_step_seconds", "losses",
+"devices"}` (the query losses of the first three meta-steps, which prove equal work) or
+`{"unavailable"}` with the reason; then for every line `N` on standard input,
+`{"seconds"}`, what N meta-steps took, and `{"peak_memory_mb"}` so far. It ends with its
+input.
 """
 
 import json
@@ -18,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from training.research.meta_step import workloads
-from training.research.meta_step.contenders import CONTENDERS
+from training.research.meta_step.contenders import find_contender
 
 FIRST_LOSSES = 3
 
@@ -56,7 +57,7 @@ def main(argv: list[str]) -> None:
     ).start()
     try:
         workload = workloads.find(name, toy == "toy")
-        entry = CONTENDERS[contender]
+        entry = find_contender(contender)
         entry.load()
         start = time.perf_counter()
         running = entry.build(workload, int(inner_steps))
@@ -68,7 +69,8 @@ def main(argv: list[str]) -> None:
         reason = f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}"
         answer({"unavailable": reason})
         return
-    answer({"first_step_seconds": seconds, "losses": losses})
+    devices = getattr(running, "devices", 1)
+    answer({"first_step_seconds": seconds, "losses": losses, "devices": devices})
     for line in sys.stdin:
         start = time.perf_counter()
         for _ in range(int(line)):

@@ -64,6 +64,18 @@ CONTENDERS = {
 }
 
 
+def find_contender(name: str) -> Entry:
+    """A contender by its name; `ours@mirrored:2` shares its tasks among devices."""
+    name, _, strategy = name.partition("@")
+    entry = CONTENDERS[name]
+    if not strategy:
+        return entry
+    options = {**entry.options, "strategy": strategy}
+    return dataclasses.replace(
+        entry, title=f"{entry.title}, {strategy}", options=options
+    )
+
+
 def is_ours(name: str) -> bool:
     """Whether the contender is this package."""
     return name.startswith("ours")

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from maml_tf import MAML, create_model
 from maml_tf.base_learners import create_conv_net
+from training.common.strategies import scope_of
 from training.research.meta_step import workloads
 
 
@@ -66,17 +67,41 @@ def create_learner(
 
 
 class Ours:
-    """Exact MAML with any options of `MAML`."""
+    """Exact MAML with any options of `MAML`; devices may share its tasks."""
 
     def __init__(
-        self, workload: workloads.Workload, inner_steps: int, **options: Any
+        self,
+        workload: workloads.Workload,
+        inner_steps: int,
+        *,
+        strategy: str = "none",
+        **options: Any,
     ) -> None:
-        self.learner = create_learner(workload, inner_steps, **options)
-        batches = workloads.make_batches(workload)
-        self.batches = itertools.cycle(tf.nest.map_structure(tf.constant, batches))
+        with scope_of(strategy, workload.tasks):
+            self.learner = create_learner(workload, inner_steps, **options)
+        batches = tf.nest.map_structure(tf.constant, workloads.make_batches(workload))
+        self.batches = itertools.cycle(batches)
+        devices = self.learner.distribute_strategy
+        self.devices: int = devices.num_replicas_in_sync
+        if self.devices > 1:
+            x, y = batches[0]
+            self.learner.test_on_batch(x, y)  # builds it
+            tasks = tf.data.Dataset.from_generator(
+                lambda: self.batches,
+                output_signature=tf.nest.map_structure(
+                    tf.TensorSpec.from_tensor, (x, y)
+                ),
+            ).unbatch()
+            self.shares = iter(
+                devices.experimental_distribute_dataset(tasks.batch(workload.tasks))
+            )
+            self.learner.make_train_function()
 
     def step(self) -> float:
         self.learner.reset_metrics()
+        if self.devices > 1:
+            step: Any = self.learner.train_function
+            return float(step(self.shares)["loss"])
         x, y = next(self.batches)
         return float(self.learner.train_on_batch(x, y, return_dict=True)["loss"])
 
