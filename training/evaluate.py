@@ -33,6 +33,7 @@ from .common.settings import (
     shape_of_tasks,
     split_seed,
 )
+from .common.strategies import check_strategy, scope_of_strategy
 from .common.task_data import check_tasks, read_task_data
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ define_path(
 
 
 def main(argv: list[str]) -> None:
+    check_strategy(None)
     for path in (FLAGS.results, FLAGS.inner_steps_plot):
         if path is not None:
             check_output_file(Path(path))
@@ -65,6 +67,13 @@ def main(argv: list[str]) -> None:
         check_evaluable(folder)
         judged = judged_corpus(folder)
     check_tasks({"test": judged.corpus}, wanted=("test",))
+    with scope_of_strategy(None):
+        evaluate(judged, config)
+
+
+def evaluate(judged: Judged, config: dict[str, Any]) -> None:
+    """Judges the learner of the flags on a corpus of unseen classes."""
+    import tensorflow as tf
 
     from maml_tf.episodes import encode_corpus
     from maml_tf.evaluation import (
@@ -90,6 +99,8 @@ def main(argv: list[str]) -> None:
         **shape_of_tasks(),
         "seed": FLAGS.seed + 2,
         "progress": True,
+        # At least one for each device of --strategy.
+        "tasks_per_batch": max(2, tf.distribute.get_strategy().num_replicas_in_sync),
     }
     ours = mean_with_interval(
         episode_accuracies(learner, data, episodes=FLAGS.episodes, **options)

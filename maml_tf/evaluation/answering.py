@@ -23,8 +23,10 @@ _over_features: weakref.WeakKeyDictionary[MetaLearner, dict[str, MetaLearner]] =
 def answering(learner: MetaLearner, adapt_options: dict[str, Any]) -> Answer:
     """The function from an episode to the predictions, traced once for its shapes.
 
-    Judging a learner again, after more training or on other episodes, traces nothing
-    anew; a learner whose configuration or trainable weights are others does.
+    Under a strategy of several devices these share the tasks of a batch, where they can
+    do so evenly. Judging a learner again, after more training or on other episodes,
+    traces nothing anew; a learner whose configuration or trainable weights are others
+    does.
 
     Args:
         learner: a built learner.
@@ -52,8 +54,30 @@ def answering(learner: MetaLearner, adapt_options: dict[str, Any]) -> Answer:
             fast_weights = learner.adapt(*support, **adapt_options)
             return learner.predict_adapted(fast_weights, x["query_inputs"])
 
-        kept[traced] = answer
+        kept[traced] = _shared(answer, learner.distribute_strategy)
     return kept[traced]
+
+
+def _shared(answer: Answer, strategy: tf.distribute.Strategy) -> Answer:
+    """The same function, the tasks of a batch shared among the strategy's devices."""
+    devices = strategy.num_replicas_in_sync
+    if devices == 1:
+        return answer
+
+    def shared(x: dict[str, Any]) -> Any:
+        tasks = len(tf.nest.flatten(x)[0])
+        if tasks % devices:
+            return answer(x)
+        share = tasks // devices
+
+        def of_device(context: Any) -> Any:
+            first = context.replica_id_in_sync_group * share
+            return tf.nest.map_structure(lambda t: t[first : first + share], x)
+
+        shares = strategy.experimental_distribute_values_from_function(of_device)
+        return strategy.gather(strategy.run(answer, args=(shares,)), axis=0)
+
+    return shared
 
 
 def over_features(learner: MetaLearner) -> tuple[keras.Model, MetaLearner] | None:

@@ -15,6 +15,7 @@ tf.config.set_logical_device_configuration(cpu, two)
 
 from maml_tf import MAML
 from maml_tf.episodes import EncodedCorpus, episode_dataset
+from maml_tf.evaluation import episode_accuracies
 
 random = np.random.default_rng(0)
 labels = np.repeat(np.arange(6), 8).astype("int32")
@@ -35,6 +36,14 @@ def trained(strategy):
     )
     history = learner.fit(tasks, epochs=2, verbose=0).history
     judged = learner.evaluate(tasks, verbose=0, return_dict=True)
+    shares, run = [], strategy.run
+    strategy.run = lambda *given, **named: shares.append(1) or run(*given, **named)
+    for together in (4, 5):  # five are not shared evenly
+        shape = {"ways": 2, "shots": 1, "queries": 4, "tasks_per_batch": together}
+        judged[f"{together}"] = episode_accuracies(
+            learner, corpus, episodes=20, **shape
+        ).tolist()
+    assert len(shares) == (5 if strategy.num_replicas_in_sync > 1 else 0)
     return history, judged, [v.numpy().tolist() for v in learner.trainable_variables]
 
 
@@ -46,7 +55,7 @@ print("FOUND" + json.dumps([one, trained(mirrored)]))
 """
 
 
-def test_two_devices_give_the_history_and_the_weights_of_one():
+def test_two_devices_give_history_weights_and_episodes_of_one():
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=300
     )

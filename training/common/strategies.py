@@ -27,8 +27,11 @@ flags.DEFINE_string(
 FLAGS = flags.FLAGS
 
 
-def check_strategy(tasks_per_batch: int) -> None:
+def check_strategy(tasks_per_batch: int | None) -> None:
     """Refuses what cannot be, before TensorFlow is loaded.
+
+    Args:
+        tasks_per_batch: None where they are as many as it needs.
 
     Raises:
         UsageError: for an unknown strategy, or tasks that cannot be shared evenly.
@@ -62,12 +65,14 @@ def folder_of_process(folder: str) -> str:
     return str(own)
 
 
-def scope_of_strategy(tasks_per_batch: int) -> contextlib.AbstractContextManager:
+def scope_of_strategy(tasks_per_batch: int | None) -> contextlib.AbstractContextManager:
     """The scope of --strategy, in which the learner is made, compiled and trained."""
     return scope_of(FLAGS.strategy, tasks_per_batch)
 
 
-def scope_of(strategy: str, tasks_per_batch: int) -> contextlib.AbstractContextManager:
+def scope_of(
+    strategy: str, tasks_per_batch: int | None
+) -> contextlib.AbstractContextManager:
     """The scope of a strategy by its name.
 
     It has to be asked for before TensorFlow has run anything: devices are fixed then.
@@ -119,8 +124,8 @@ def _workers() -> tuple[int, int]:
     return count, index
 
 
-def _check_share(tasks_per_batch: int, devices: int) -> None:
-    if tasks_per_batch % devices:
+def _check_share(tasks_per_batch: int | None, devices: int) -> None:
+    if tasks_per_batch is not None and tasks_per_batch % devices:
         raise app.UsageError(
             f"{tasks_per_batch} tasks a batch cannot be shared evenly among {devices} "
             f"devices; give a --tasks_per_batch that is a multiple of {devices}."
