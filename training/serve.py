@@ -18,6 +18,7 @@ from absl import app, flags
 
 from .common.flag_types import define_path
 from .common.running import run_script
+from .common.steady_memory import keep_no_kernels
 
 define_path("saved_model", None, "saved_models/NAME.", required=True)
 flags.DEFINE_string("name", None, "The model's name; the folder's own by default.")
@@ -33,9 +34,12 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> None:
+    keep_no_kernels()
     from maml_tf.serving.model_server import ModelServer
 
     standard_logging.getLogger("maml_tf").setLevel(standard_logging.INFO)
+    # That requests wait for a thread is no news of a busy server.
+    standard_logging.getLogger("waitress.queue").setLevel(standard_logging.ERROR)
     try:
         server = ModelServer(
             FLAGS.saved_model,

@@ -27,6 +27,11 @@ _WORD = (
     rf"| ?[^{_SPACE}\p{{L}}\p{{N}}]+|[{_SPACE}]+"
 )
 
+# Words that are kept with their tokens, the first ones that are met, and the longest of
+# them in bytes; else a server would keep whatever anybody ever typed.
+MOST_KEPT = 50_000
+LONGEST_KEPT = 64
+
 
 @keras.saving.register_keras_serializable(package="maml_tf")
 class ByteLevelTokenizer(keras_nlp.tokenizers.BytePairTokenizer):
@@ -99,6 +104,18 @@ class ByteLevelTokenizer(keras_nlp.tokenizers.BytePairTokenizer):
         """Texts [batch] to ids, ragged [batch, length]."""
         return self._ids_of_words(self._words(texts))
 
+    def _merged(self, words: tf.Tensor) -> tf.Tensor:
+        """The tokens of each of words [count], joined by spaces."""
+        spelled = self.byte2unicode.lookup(tf.strings.bytes_split(words))
+        return tf.strings.reduce_join(self._bpe_merge_tf(spelled), 1, separator=" ")
+
+    def _keep(self, words: tf.Tensor, merged: tf.Tensor) -> None:
+        """Keeps short words with their tokens while there is room."""
+        short = tf.strings.length(words) <= LONGEST_KEPT
+        room = tf.maximum(MOST_KEPT - self.cache.id2value.size(), 0)
+        kept, tokens = (tf.boolean_mask(t, short)[:room] for t in (words, merged))
+        self.cache.insert(kept, tokens)
+
     def _words(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Cuts texts [batch] into words, ragged [batch, words]."""
         valid = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8")
@@ -127,14 +144,18 @@ class ByteLevelTokenizer(keras_nlp.tokenizers.BytePairTokenizer):
         return "".join(rf"\x{{{byte:02x}}}" for byte in unknown)
 
     def _ids_of_words(self, words: tf.RaggedTensor) -> tf.RaggedTensor:
-        """The ids of each text's words, one after the other; words seen are cached."""
+        """The ids of each text's words, one after the other; words seen are kept."""
         flat = words.flat_values
         known = self.cache.lookup(flat)
 
         def merge_new_words() -> tf.Tensor:
-            new, _ = tf.unique(tf.boolean_mask(flat, known == ""))
-            self._bpe_merge_and_update_cache_tf(new)
-            return self.cache.lookup(flat)
+            is_new = known == ""
+            new, numbers = tf.unique(tf.boolean_mask(flat, is_new))
+            merged = self._merged(new)
+            self._keep(new, merged)
+            # Not looked up again: not every word is kept.
+            places, found = tf.where(is_new), tf.gather(merged, numbers)
+            return tf.tensor_scatter_nd_update(known, places, found)
 
         merged = tf.cond(tf.reduce_any(known == ""), merge_new_words, lambda: known)
         tokens = tf.strings.split(merged, sep=" ")

@@ -1,5 +1,6 @@
 """TF Serving's gRPC interface: Predict, GetModelMetadata and GetModelStatus."""
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,17 +16,20 @@ from tensorflow_serving.apis import (
     predict_pb2,
 )
 
+from maml_tf.serving import http_stop
+from maml_tf.serving.http_stop import Stop
 from maml_tf.serving.limits import LARGEST_REQUEST
 from maml_tf.serving.metrics import Metrics
 from maml_tf.serving.refusals import refusal
 from maml_tf.serving.request_values import read_tensor, shortened
 from maml_tf.serving.served_versions import NotServed, ServedVersions
 
+# gRPC sends an answer after the call that made it has ended.
+LAST_MESSAGES_SECONDS = 0.5
 
-def start_grpc(
-    versions: ServedVersions, metrics: Metrics, address: str, threads: int
-) -> tuple[grpc.Server, int]:
-    """Starts answering gRPC requests.
+
+class GrpcServer:
+    """Answers gRPC requests from the start on.
 
     Args:
         versions: what is served.
@@ -34,55 +38,99 @@ def start_grpc(
         threads: requests that are worked on at once; others wait, and beyond 32 a
             thread they are refused with RESOURCE_EXHAUSTED, as larger ones than
             `LARGEST_REQUEST` are.
+        stop: once it says so, calls that wait are refused as UNAVAILABLE.
 
-    Returns:
-        The server, to be stopped with its `stop`, and its port.
+    Attributes:
+        port: where it listens.
     """
-    server = grpc.server(
-        ThreadPoolExecutor(threads),
-        options=[
-            ("grpc.max_send_message_length", -1),
-            ("grpc.max_receive_message_length", LARGEST_REQUEST),
-            ("grpc.so_reuseport", 0),
-        ],
-        maximum_concurrent_rpcs=32 * threads,
-    )
-    asked = _Asked(versions)
-    server.add_generic_rpc_handlers(
-        [
-            _service(
-                "PredictionService",
-                metrics,
-                Predict=(predict_pb2.PredictRequest, asked.predict),
-                GetModelMetadata=(
-                    get_model_metadata_pb2.GetModelMetadataRequest,
-                    asked.metadata,
+
+    def __init__(
+        self,
+        versions: ServedVersions,
+        metrics: Metrics,
+        address: str,
+        threads: int,
+        stop: Stop,
+    ) -> None:
+        self._pool = _CountingPool(threads)
+        self._server = grpc.server(
+            self._pool,
+            options=[
+                ("grpc.max_send_message_length", -1),
+                ("grpc.max_receive_message_length", LARGEST_REQUEST),
+                ("grpc.so_reuseport", 0),
+            ],
+            maximum_concurrent_rpcs=32 * threads,
+        )
+        asked = _Asked(versions)
+        predict = predict_pb2.PredictRequest, asked.predict
+        metadata = get_model_metadata_pb2.GetModelMetadataRequest, asked.metadata
+        status = get_model_status_pb2.GetModelStatusRequest, asked.status
+        self._server.add_generic_rpc_handlers(
+            [
+                _service(
+                    "PredictionService",
+                    metrics,
+                    stop,
+                    Predict=predict,
+                    GetModelMetadata=metadata,
                 ),
-            ),
-            _service(
-                "ModelService",
-                metrics,
-                GetModelStatus=(
-                    get_model_status_pb2.GetModelStatusRequest,
-                    asked.status,
-                ),
-            ),
-        ]
-    )
-    port = server.add_insecure_port(address)
-    server.start()
-    return server, port
+                _service("ModelService", metrics, stop, GetModelStatus=status),
+            ]
+        )
+        self.port = self._server.add_insecure_port(address)
+        self._server.start()
+
+    def take_no_more(self, patience: float) -> None:
+        """Refuses new calls; those that have come go on, for `patience` seconds."""
+        self._server.stop(patience)
+
+    def wait(self, seconds: float) -> bool:
+        """Waits until all calls are answered; False if some are not by then."""
+        return self._pool.wait_until_idle(seconds)
+
+    def close(self) -> None:
+        """Lets go of connections, those too that have never asked anything."""
+        self._server.stop(LAST_MESSAGES_SECONDS).wait()
+
+
+class _CountingPool(ThreadPoolExecutor):
+    """Threads that know when nothing is left for them to do."""
+
+    def __init__(self, threads: int) -> None:
+        super().__init__(threads)
+        self._left = 0
+        self._changed = threading.Condition()
+
+    def submit(self, *work: Any, **options: Any) -> Any:
+        with self._changed:
+            self._left += 1
+        future = super().submit(*work, **options)
+        future.add_done_callback(self._done)
+        return future
+
+    def _done(self, future: Any) -> None:
+        with self._changed:
+            self._left -= 1
+            self._changed.notify_all()
+
+    def wait_until_idle(self, seconds: float) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._left, seconds)
 
 
 def _service(
-    name: str, metrics: Metrics, **methods: tuple[Any, Callable[[Any], Any]]
+    name: str,
+    metrics: Metrics,
+    stop: Stop,
+    **methods: tuple[Any, Callable[[Any], Any]],
 ) -> Any:
     """A service whose methods answer whatever comes, with a status and a sentence."""
     return grpc.method_handlers_generic_handler(
         f"tensorflow.serving.{name}",
         {
             method: grpc.unary_unary_rpc_method_handler(
-                _answering(kind, answer, metrics),
+                _answering(kind, answer, metrics, stop),
                 response_serializer=lambda message: message.SerializeToString(),
             )
             for method, (kind, answer) in methods.items()
@@ -91,13 +139,15 @@ def _service(
 
 
 def _answering(
-    kind: Any, answer: Callable[[Any], Any], metrics: Metrics
+    kind: Any, answer: Callable[[Any], Any], metrics: Metrics, stop: Stop
 ) -> Callable[[bytes, Any], Any]:
     # Bytes that are no message are read here: gRPC would call them a fault of ours.
     def handle(request: bytes, context: Any) -> Any:
         begin = time.monotonic()
         code, sentence, found = "OK", "", None
         try:
+            if stop.refuses:
+                raise tf.errors.UnavailableError(None, None, http_stop.SENTENCE)
             found = answer(kind.FromString(request))
         except DecodeError:
             code, sentence = "INVALID_ARGUMENT", f"This is no {kind.__name__}."

@@ -1,11 +1,15 @@
 """A small server with TF Serving's REST and gRPC surface, for laptops and tests."""
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 from maml_tf.serving.limits import LARGEST_REQUEST
 from maml_tf.serving.served_versions import ServedVersions
+
+# Of REST, at once; most systems let a process have 1,024 files.
+MOST_CONNECTIONS = 800
 
 
 class ModelServer:
@@ -25,7 +29,8 @@ class ModelServer:
         poll_seconds: how often new versions are looked for.
         idle_seconds: a REST connection on which nothing has come or gone for so long
             is closed, be it between requests or within one that never ends; looked
-            for every 10 seconds, or as often as that where it is less.
+            for every 10 seconds, or as often as that where it is less. A request that
+            takes twice as long, and comes at less than 10 kB a second, is refused.
 
     Raises:
         FileNotFoundError: if no version there can be served.
@@ -47,8 +52,9 @@ class ModelServer:
         try:
             import waitress
 
-            from maml_tf.serving.grpc_service import start_grpc
+            from maml_tf.serving.grpc_service import GrpcServer
             from maml_tf.serving.http_channel import answer_all
+            from maml_tf.serving.http_stop import Stop
             from maml_tf.serving.metrics import Metrics
             from maml_tf.serving.rest_service import RestService
         except ImportError as error:
@@ -73,14 +79,19 @@ class ModelServer:
             max_request_body_size=LARGEST_REQUEST,
             channel_timeout=idle_seconds,
             cleanup_interval=min(idle_seconds, 10),
+            # Slow clients and such that have gone silent hold a connection, too.
+            connection_limit=MOST_CONNECTIONS,
+            asyncore_use_poll=True,
         )
-        answer_all(self._rest)
+        self._stop = Stop()
+        answer_all(self._rest, self._stop)
         self.rest_port: int = _port_of(self._rest)
-        self._grpc, self.grpc_port = None, None
+        self._grpc = None
         if grpc_port is not None:
-            self._grpc, self.grpc_port = start_grpc(
-                self.versions, metrics, f"{host}:{grpc_port}", threads
+            self._grpc = GrpcServer(
+                self.versions, metrics, f"{host}:{grpc_port}", threads, self._stop
             )
+        self.grpc_port = self._grpc.port if self._grpc is not None else None
         self._stopped = threading.Event()
         self._threads = [
             threading.Thread(target=self._rest.run, daemon=True),
@@ -101,17 +112,27 @@ class ModelServer:
         """Ends `wait`; safe inside a signal handler."""
         self._stopped.set()
 
-    def stop(self, patience: float = 10.0) -> None:
-        """Takes no new requests, and waits for those that run.
+    def stop(self, patience: float = 20.0) -> None:
+        """Takes no new requests, and answers those that have come.
 
         Args:
-            patience: seconds that running requests are given.
+            patience: seconds for that. What has not been begun by then is refused, as
+                UNAVAILABLE over gRPC and with 503 over REST.
         """
+        from maml_tf.serving.http_stop import LAST_SECONDS, answer_and_stop
+
         self._stopped.set()
+        if self._stop.since is not None:
+            return
+        deadline = time.monotonic() + patience
         if self._grpc is not None:
-            self._grpc.stop(patience).wait()
-        self._rest.task_dispatcher.shutdown(timeout=patience)
-        self._rest.close()
+            self._grpc.take_no_more(patience + LAST_SECONDS)
+        answer_and_stop(self._rest, self._stop, patience)
+        if self._grpc is not None:
+            if not self._grpc.wait(max(0.0, deadline - time.monotonic())):
+                self._stop.refuses = True
+                self._grpc.wait(LAST_SECONDS)
+            self._grpc.close()
 
     def __enter__(self) -> "ModelServer":
         return self

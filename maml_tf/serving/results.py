@@ -144,11 +144,16 @@ def sentence_in(message: str) -> str:
 
     >>> sentence_in("x\\nassertion failed: [No text.]\\n\\t [[y]]")
     'No text.'
+    >>> sentence_in("assertion failed: [The model\\\\'s state.]")
+    "The model's state."
     """
     marker = "assertion failed: ["
     if marker not in message:
         return message
     sentence = message.split(marker, 1)[1].split("]\n")[0].split("]\\n")[0]
+    # TensorFlow writes a string as C would.
+    for quote in "'", '"':
+        sentence = sentence.replace(f"\\{quote}", quote)
     return sentence.removesuffix("]")
 
 

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from gguf_writing import MERGES, vocabulary
 
+from maml_tf.base_learners import byte_level_tokenizer
 from maml_tf.base_learners.byte_level_tokenizer import ByteLevelTokenizer
 
 AWKWARD = [
@@ -98,3 +99,17 @@ def test_one_text_gives_one_row():
     ours = ByteLevelTokenizer(words, MERGES)
     assert ours("hello").shape == (1,)
     assert ours("").shape == (0,)
+
+
+def test_words_are_kept_up_to_a_number_and_tokenised_beyond(monkeypatch):
+    monkeypatch.setattr(byte_level_tokenizer, "MOST_KEPT", 8)
+    words = {token: number for number, token in enumerate(vocabulary())}
+    ours, theirs = ByteLevelTokenizer(words, MERGES), reference(words, False)
+    texts = ["h" * 200, *(f"hel{n} lo{n}hello lo{n}hello" for n in range(20))]
+    for _ in range(2):
+        for text in texts:
+            assert ours([text]).to_list() == [theirs.encode(text).ids]
+        assert 0 < int(ours.cache.id2value.size()) <= 8
+    assert ours(["h" * 200])[0].shape[0] > 1
+    kept = ours.cache.lookup(tf.constant(["hel", "h" * 200])).numpy()
+    assert kept[0] and not kept[1]

@@ -8,7 +8,13 @@ import subprocess
 import numpy as np
 import pytest
 from script_runs import ROOT, command, run
-from serving.small_exports import LABELS, QUERIES, SUPPORT, exports
+from serving.small_exports import (
+    LABELS,
+    QUERIES,
+    SUPPORT,
+    exports,
+    language_export,
+)
 
 from maml_tf.serving import Client
 
@@ -71,15 +77,35 @@ def test_the_serving_benchmark_runs_at_toy_sizes(tmp_path):
         "--requests=4",
         "--repeats=2",
         "--tenants=3",
-        "--mixed_requests=8",
         f"--results={path}",
     )
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(path.read_text())
     assert found["predict_over_bare_encoder"] > 0
-    assert found["mixed"]["requests"] == 8
     rows = {(r["target"], r["call"], r["clients"]) for r in found["load"]}
     calls = ("predict", "adapt", "classify")
     assert rows == {(t, c, n) for t in ("disk", "rest") for c in calls for n in (1, 2)}
     assert all(row["p50"] <= row["p99"] for row in found["load"])
     assert path.with_suffix(".png").stat().st_size > 0
+
+
+def test_servers_under_load_answer_all_and_end_in_order(tmp_path):
+    path = tmp_path / "load.json"
+    done = run(
+        "serving_load",
+        f"--saved_model={exports('prototypical').folder.parent}",
+        f"--language_model={language_export().folder.parent}",
+        *("--clients=8", "--seconds=4", "--memory_seconds=1"),
+        # Of REST more than waitress by itself has connections.
+        *("--slow=120", "--silent=100"),
+        f"--results={path}",
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    found = json.loads(path.read_text())
+    assert found["errors"] == 0 and found["exit_status"] == [0, 0]
+    assert found["held_connections_opened"] >= 220
+    kinds = ("predict", "classify", "adapt", "adapt_dialogues", "generate")
+    assert all(found["milliseconds"][kind]["count"] > 0 for kind in kinds)
+    assert found["faulty_refused"] >= found["faults_tried"] > 0
+    assert all(1 < seconds < 60 for seconds in found["seconds_to_exit"])
+    assert len(found["memory_mib"]) >= 5

@@ -4,9 +4,9 @@
 
 Exports the learner that the flags name, untrained (speed does not depend on training),
 and times adapt, predict of one sentence and classify beside the bare encoder; then
-1, 2, 8 and 32 clients at once, predict going round 1,000 bots; then mixed requests of
-random sizes, watching memory. Prints a table, writes a JSON file and, with matplotlib,
-a picture beside it.
+1, 2, 8 and 32 clients at once, predict going round 1,000 bots. Prints a table, writes
+a JSON file and, with matplotlib, a picture beside it. `training.serving_load` asks
+servers of everything at once, and watches their memory.
 """
 
 import contextlib
@@ -50,7 +50,6 @@ flags.DEFINE_list("targets", ["disk", "rest", "grpc"], "Which of disk, rest, grp
 flags.DEFINE_list("clients", ["1", "2", "8", "32"], "How many clients at once.")
 define_count("requests", 60, "Requests of one measurement under load.")
 define_count("tenants", 1000, "Bots that predict goes round.", least=1)
-define_count("mixed_requests", 0, "Requests of random sizes, for memory.", least=0)
 define_path("results", None, "A JSON file to write.", required=True)
 
 FLAGS = flags.FLAGS
@@ -143,33 +142,6 @@ def under_load(call: Callable[[int], object], clients: int) -> dict[str, float]:
 
 def percentiles(times: list[float]) -> dict[str, float]:
     return {f"p{p}": float(np.percentile(times, p)) for p in PERCENTILES}
-
-
-def resident_megabytes() -> float:
-    text = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+)", text).group(1)) / 1024  # type: ignore
-
-
-def mixed(client: Client, count: int) -> dict[str, Any]:
-    """Memory over requests of random sizes to all signatures."""
-    draw = random.Random(1)
-    state, memory = client.adapt(*support_set()), []
-    for number in range(count):
-        if number % max(1, count // 20) == 0:
-            memory.append(resident_megabytes())
-        size = draw.randint(1, 10)
-        texts = [" ".join(draw.choices(WORDS, k=draw.randint(1, 40)))] * size
-        labels = [f"intent {n % min(size, FLAGS.ways)}" for n in range(size)]
-        kind = number % 4 if size > 1 else 3 * (number % 2)
-        if kind == 0:
-            client.predict(state, texts)
-        elif kind == 1:
-            client.adapt(texts, labels)
-        elif kind == 2:
-            client.classify(texts, labels, texts[:3])
-        else:
-            client.embed(texts)
-    return {"requests": count, "resident_mb": [*memory, resident_megabytes()]}
 
 
 @contextlib.contextmanager
@@ -300,9 +272,6 @@ def main(argv: list[str]) -> None:
             address = {"disk": version, "rest": rest, "grpc": grpc}[target]
             client = Client(address, "bot", timeout=120)
             results["load"] += load_rows(target, stack.enter_context(client))
-        if FLAGS.mixed_requests:
-            results["mixed"] = mixed(local, FLAGS.mixed_requests)
-            print("resident MB:", [round(m) for m in results["mixed"]["resident_mb"]])
     text = json.dumps(results, indent=2) + "\n"
     write_aside(path, lambda aside: aside.write_text(text))
     with contextlib.suppress(ImportError):

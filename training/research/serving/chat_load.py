@@ -21,13 +21,13 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from absl import flags
 
 from training.common.files import write_json
 from training.common.flag_types import define_path
 from training.common.running import run_script
 from training.demo_bot import QUERIES, SUPPORT
+from training.research.serving.load_figures import resident_mib, summary
 
 FLAGS = flags.FLAGS
 BOT = "bot"
@@ -199,24 +199,6 @@ def kept_lessons(store: Path) -> set[tuple[str, str]]:
     from maml_tf.chatbot.memory import Memory
 
     return {(text, intent) for text, intent in Memory(store).rows(BOT, "examples")}
-
-
-def summary(seconds: list[float]) -> dict[str, float]:
-    """Count, median and 99th percentile."""
-    if not seconds:
-        return {"count": 0}
-    return {
-        "count": len(seconds),
-        "median": round(float(np.median(seconds)) * 1000, 1),
-        "p99": round(float(np.quantile(seconds, 0.99)) * 1000, 1),
-    }
-
-
-def resident_mib(process: int) -> int:
-    """What a process holds in memory."""
-    status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
-    found = re.search(r"VmRSS:\s+(\d+)", status)
-    return int(found[1]) // 1024 if found else 0
 
 
 if __name__ == "__main__":
