@@ -143,6 +143,7 @@ class UpperEncoder(keras.Model):
         return tf.function(
             lambda batch: self(batch, training=False),
             jit_compile=True,
+            autograph=False,
             input_signature=[specification],
         )
 
@@ -178,7 +179,7 @@ def lower_states(
         key: tf.TensorSpec((None, None), array.dtype) for key, array in arrays.items()
     }
 
-    @tf.function(jit_compile=True, input_signature=[specification])
+    @tf.function(jit_compile=True, autograph=False, input_signature=[specification])
     def run(batch: Mapping[str, Any]) -> Any:
         return upper._lower(batch, training=False)
 

@@ -118,8 +118,11 @@ class PersonaScorer:
                 inputs, weights, steps=steps, every_step=True
             ),
             reduce_retracing=True,
+            autograph=False,
         )
-        self._predict = tf.function(learner.predict_adapted, reduce_retracing=True)
+        self._predict = tf.function(
+            learner.predict_adapted, reduce_retracing=True, autograph=False
+        )
 
     def start(self) -> dict[str, tf.Tensor]:
         """The fast weights before any step, for one task."""

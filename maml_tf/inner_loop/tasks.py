@@ -80,10 +80,13 @@ class TaskMap:
         if not self.vectorized or place in self._one_by_one:
             return _one_after_the_other(function, elements, tasks)
         with kept_log() as log:
+            # Converting its source would take seconds, once a process; Keras leaves its
+            # training steps as they are, too.
+            plain = tf.autograph.experimental.do_not_convert(function)
             try:
                 with _in_the_same_graph():
                     return tf.vectorized_map(
-                        function, elements, fallback_to_while_loop=False
+                        plain, elements, fallback_to_while_loop=False
                     )
             except Exception as error:
                 # What TensorFlow cannot map comes as any of a dozen exceptions.
