@@ -1,5 +1,6 @@
 """What every test shares: small episodes and the folder of development data."""
 
+import gc
 import os
 import shutil
 from collections.abc import Callable
@@ -10,6 +11,25 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+
+
+def optimize_graphs(wanted: bool) -> None:
+    """Whether TensorFlow rewrites a graph before its first run in this process."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not wanted})
+
+
+# Rewriting a small model's graph takes longer than all of its runs. What a user starts,
+# scripts, servers and the C program, is rewritten as ever: it runs in other processes.
+optimize_graphs(False)
+
+
+def pytest_collection_finish():
+    # What is loaded by now stays, and need not be looked through for what is rubbish,
+    # which tracing sets off every few hundred operations.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 10, 5)
 
 
 def shared_data() -> Path:
@@ -42,6 +62,14 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture(autouse=True)
 def _fresh_seed():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def optimized_graphs():
+    """Graphs are rewritten as they are for users, for tests that this may change."""
+    optimize_graphs(True)
+    yield
+    optimize_graphs(False)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ the same libraries. Started as a program it reads lines of JSON: script, argumen
 files for both outputs; and answers each with the exit status.
 """
 
+import gc
 import json
 import os
 import runpy
@@ -18,6 +19,9 @@ def main() -> None:
     import tensorflow  # noqa: F401
     import tensorflow_text  # noqa: F401
 
+    # What is loaded by now is shared with all forks, and none has to look through it.
+    gc.collect()
+    gc.freeze()
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         asked = json.loads(line)

@@ -59,7 +59,7 @@ def meta_gradients(model, inputs, variables=None, *, how, tasks=2, training=True
 
     if how == "loop":
         return [g.numpy() for g in meta_gradient()]
-    compiled = tf.function(meta_gradient, jit_compile=how == "xla")
+    compiled = tf.function(meta_gradient, jit_compile=how == "xla", autograph=False)
     return [g.numpy() for g in compiled()]
 
 

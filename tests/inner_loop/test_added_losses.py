@@ -86,7 +86,7 @@ def found(learner, way="graph"):
         return loss, [tf.convert_to_tensor(g) for g in gradients]
 
     if way != "eager":
-        compute = tf.function(compute, jit_compile=way == "xla")
+        compute = tf.function(compute, jit_compile=way == "xla", autograph=False)
     return compute()
 
 

@@ -56,12 +56,16 @@ def computation(learner):
 
 def gradients(learner, jit=False, eager=False):
     compute = computation(learner)
-    function = compute if eager else tf.function(compute, jit_compile=jit)
+    function = (
+        compute if eager else tf.function(compute, jit_compile=jit, autograph=False)
+    )
     return [g.numpy() for g in function()]
 
 
 def has_a_loop(learner):
-    graph = tf.function(computation(learner)).get_concrete_function().graph
+    graph = (
+        tf.function(computation(learner), autograph=False).get_concrete_function().graph
+    )
     return any("While" in operation.type for operation in graph.get_operations())
 
 
@@ -210,7 +214,9 @@ def test_a_conv_net_is_differentiated_by_recursion_under_xla_too():
         y = tf.constant([[0, 1]] * 3)
         learner.build_from_episode(x)
         function = tf.function(
-            lambda: learner.compute_meta_gradients(x, y, None)[2], jit_compile=jit
+            lambda: learner.compute_meta_gradients(x, y, None)[2],
+            jit_compile=jit,
+            autograph=False,
         )
         # Together: a bias before a normalisation has a gradient of zero but for noise.
         return np.concatenate([g.numpy().ravel() for g in function()])

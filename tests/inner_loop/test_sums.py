@@ -58,7 +58,9 @@ def test_no_long_sum_inside_the_loops_over_steps(meta_gradient, tasks):
     learner = MAML(base, inner_steps=2, meta_gradient=meta_gradient)
     learner.compile(keras.optimizers.SGD(1.0))
     x, y = tf.nest.map_structure(tf.constant, make_episodes(tasks=tasks))
-    step = tf.function(lambda: learner.compute_meta_gradients(x, y, None)[2])
+    step = tf.function(
+        lambda: learner.compute_meta_gradients(x, y, None)[2], autograph=False
+    )
     loops, found = 0, []
     definition = step.get_concrete_function().graph.as_graph_def()
     for function in definition.library.function:

@@ -42,7 +42,9 @@ LEARNERS = {
 
 def gradients(learner, x, y):
     learner.compile(keras.optimizers.SGD(1.0))
-    function = tf.function(lambda: learner.compute_meta_gradients(x, y, None)[2])
+    function = tf.function(
+        lambda: learner.compute_meta_gradients(x, y, None)[2], autograph=False
+    )
     return [tf.convert_to_tensor(g).numpy() for g in function()]
 
 
@@ -84,7 +86,9 @@ def test_overflow_is_dropped_as_nan_is(name, part):
     def outer(x, y):
         learner = make()
         learner.compile(keras.optimizers.SGD(1.0), loss=squared)
-        function = tf.function(lambda: learner.compute_meta_gradients(x, y, None)[2])
+        function = tf.function(
+            lambda: learner.compute_meta_gradients(x, y, None)[2], autograph=False
+        )
         return [g.numpy() for g in function()], float(learner.dropped_tasks.result())
 
     expected, none = outer({key: v[[0, 2]] for key, v in x.items()}, y[[0, 2]])
