@@ -45,12 +45,16 @@ MODULES = sorted({m for page in ["README.md", *PAGES] for m, _ in commands_of(pa
 # Research scripts load TensorFlow before they show their flags: once for all of them.
 SHOW_ALL = """
 import os, runpy, sys
-import absl.app, matplotlib.pyplot, maml_tf.base_learners, maml_tf.learners
+import absl.app, keras_nlp, matplotlib.pyplot, tensorflow, tensorflow_text
 for module in sys.argv[1:]:
     print(f"== {module}", flush=True)
     if not os.fork():
         sys.argv = [module, "--helpfull"]
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        try:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        finally:
+            sys.stdout.flush()
+            os._exit(0)  # taking TensorFlow down would take longer than all before it
     os.wait()
 """
 

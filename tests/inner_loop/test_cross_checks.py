@@ -20,6 +20,10 @@ from maml_tf.learners import MAML
 TOLERANCE = 1e-8
 EXACT = ["exact_unrolled", "exact_recursive"]
 EXAMPLES, LENGTH, VOCABULARY = 3, 5, 11
+# Tracing a transformer's second derivatives takes half a minute, so a run of the suite
+# takes two of the pairings, of one layer; MAML_TF_EVERY_PAIRING=1 all, of two.
+EVERY = bool(os.environ.get("MAML_TF_EVERY_PAIRING"))
+LAYERS = 2 if EVERY else 1
 
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -42,7 +46,7 @@ def meta_gradients(learner, x, y, mode="graph"):
         return [tf.convert_to_tensor(g) for g in found]
 
     if mode != "eager":
-        compute = tf.function(compute, jit_compile=mode == "xla")
+        compute = tf.function(compute, jit_compile=mode == "xla", autograph=False)
     return [g.numpy() for g in compute()]
 
 
@@ -116,7 +120,7 @@ def test_every_meta_gradient_is_that_of_pytorch(steps, meta_gradient):
 
 def make_bert():
     backbone = keras_nlp.models.BertBackbone(
-        VOCABULARY, 2, 2, 8, 8, dropout=0.0, max_sequence_length=LENGTH + 1
+        VOCABULARY, LAYERS, 2, 8, 8, dropout=0.0, max_sequence_length=LENGTH + 1
     )
     logits = keras.layers.Dense(2)(backbone.output["pooled_output"])
     return keras.Model(backbone.input, logits)
@@ -124,7 +128,7 @@ def make_bert():
 
 def make_causal_language_model():
     backbone = keras_nlp.models.GPT2Backbone(
-        VOCABULARY, 2, 2, 8, 8, dropout=0.0, max_sequence_length=LENGTH + 1
+        VOCABULARY, LAYERS, 2, 8, 8, dropout=0.0, max_sequence_length=LENGTH + 1
     )
     # The same table reads tokens and scores them.
     logits = backbone.token_embedding(backbone.output, reverse=True)
@@ -185,7 +189,7 @@ def finite_difference(name, tasks, steps):
     learner = make_transformer(name, steps)
     x, y = make_texts(name, tasks)
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    loss = tf.function(lambda: cross_entropy(y, learner(x)))
+    loss = tf.function(lambda: cross_entropy(y, learner(x)), autograph=False)
     start = [v.numpy() for v in learner.trainable_variables]
     direction = draw(learner, seed=4, scale=1.0)
 
@@ -224,8 +228,6 @@ EVERY_PAIRING = [
     *itertools.product(MODELS, ["exact_unrolled"], [1, 3], MODES),
     *itertools.product(MODELS, ["exact_recursive"], [1, 3, 10], MODES),
 ]
-# Tracing a transformer's second derivatives takes half a minute, so a run of the suite
-# takes two of them, and MAML_TF_EVERY_PAIRING=1 all.
 A_FEW = [
     ("bert", "exact_unrolled", 1, "graph"),
     ("causal_language_model", "exact_recursive", 3, "xla"),
@@ -234,7 +236,7 @@ A_FEW = [
 
 @pytest.mark.parametrize(
     ("name", "meta_gradient", "steps", "mode"),
-    EVERY_PAIRING if os.environ.get("MAML_TF_EVERY_PAIRING") else A_FEW,
+    EVERY_PAIRING if EVERY else A_FEW,
 )
 def test_the_meta_gradient_is_the_slope_of_the_meta_loss(
     name, meta_gradient, steps, mode

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from intent_corpora import write_colours
 
 from maml_tf.base_learners import create_text_encoder
@@ -21,8 +22,19 @@ from training.research.intents.fold_learners import Benchmark, fold_vectors
 from training.research.intents.intent_data import prepare
 from training.research.intents.kept_vectors import kept_states, kept_vectors
 
+# The setting does not reach into tf.data, and need not.
+pytestmark = pytest.mark.filterwarnings("ignore:Even though the:UserWarning")
+
 PRESET = "scratch:num_layers=2,hidden_dim=8,num_heads=2"
 TEXTS = ["hello", "what is the weather", "turn on the lamp"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _run_eagerly():
+    """Each of the many encoders here would be compiled, to run a few times."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")

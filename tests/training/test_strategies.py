@@ -14,6 +14,8 @@ FLAGS = (
     "--learner=maml",
     "--base_learner=scratch:num_layers=1,hidden_dim=16,num_heads=2",
     "--inner_steps=1",
+    # What is shared is the same, and second derivatives are long to trace.
+    "--meta_gradient=first_order",
     "--ways=2",
     "--shots=1",
     "--queries=2",
@@ -36,57 +38,52 @@ def corpus(tmp_path_factory):
     return path
 
 
-def start(corpus, folder, strategy, *flags, **environment):
-    """A process of its own: devices are fixed before TensorFlow first runs."""
-    return subprocess.Popen(
-        [
-            *command("train", f"--corpus=jsonl:{corpus}", *FLAGS),
-            f"--output_dir={folder}",
-            f"--strategy={strategy}",
-            *flags,
-        ],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+def flags_of(corpus, folder, strategy):
+    return (
+        f"--corpus=jsonl:{corpus}",
+        *FLAGS,
+        f"--output_dir={folder}",
+        f"--strategy={strategy}",
     )
 
 
-def start_workers(corpus, folder, *flags):
+def start_workers(corpus, folder):
     """Two workers over loopback, who say who they are as TensorFlow wants it."""
     with socket.socket() as one, socket.socket() as two:
         for free in (one, two):
             free.bind(("127.0.0.1", 0))
         hosts = [f"127.0.0.1:{free.getsockname()[1]}" for free in (one, two)]
     return [
-        start(
-            corpus,
-            folder,
-            "multi_worker",
-            *flags,
-            TF_CONFIG=json.dumps(
-                {
-                    "cluster": {"worker": hosts},
-                    "task": {"type": "worker", "index": index},
-                }
-            ),
+        subprocess.Popen(
+            command("train", *flags_of(corpus, folder, "multi_worker")),
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "TF_CONFIG": json.dumps(
+                    {
+                        "cluster": {"worker": hosts},
+                        "task": {"type": "worker", "index": index},
+                    }
+                ),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for index in range(2)
     ]
 
 
-def end_of(*processes):
-    for process in processes:
-        _, errors = process.communicate(timeout=280)
-        assert process.returncode == 0, errors[-2000:]
+def train(corpus, folder, strategy):
+    done = run("train", *flags_of(corpus, folder, strategy))
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 @pytest.fixture(scope="module")
 def alone(corpus, tmp_path_factory):
     """The weights, and what was measured, of one process on one device."""
     folder = tmp_path_factory.mktemp("alone") / "run"
-    end_of(start(corpus, folder, "none"))
+    train(corpus, folder, "none")
     return load_file(folder / "checkpoint.safetensors"), rows_of(folder)
 
 
@@ -105,7 +102,7 @@ def assert_same(folder, alone):
 
 
 def test_two_devices_train_to_the_weights_of_one(corpus, tmp_path, alone):
-    end_of(start(corpus, tmp_path / "run", "mirrored:2"))
+    train(corpus, tmp_path / "run", "mirrored:2")
     assert_same(tmp_path / "run", alone)
 
 
@@ -122,7 +119,9 @@ def test_two_workers_one_of_them_killed(corpus, tmp_path, alone):
     assert one.returncode != 0
     assert "Another worker of this job has ended" in errors, errors[-2000:]
     assert "Traceback" not in errors
-    end_of(*start_workers(corpus, folder))
+    for process in start_workers(corpus, folder):
+        _, errors = process.communicate(timeout=280)
+        assert process.returncode == 0, errors[-2000:]
     assert_same(folder, alone)
     # The first has written all, and the second nothing beside it.
     assert (folder / "model.keras").is_file() and len(list(tmp_path.iterdir())) == 1
@@ -139,13 +138,7 @@ def test_two_workers_one_of_them_killed(corpus, tmp_path, alone):
     ],
 )
 def test_what_cannot_be_is_refused(corpus, tmp_path, strategy, says):
-    done = run(
-        "train",
-        f"--corpus=jsonl:{corpus}",
-        *FLAGS,
-        f"--output_dir={tmp_path / 'run'}",
-        f"--strategy={strategy}",
-    )
+    done = run("train", *flags_of(corpus, tmp_path / "run", strategy))
     assert done.returncode != 0
     assert says in done.stderr
     assert not (tmp_path / "run").exists()
