@@ -71,21 +71,22 @@ def checked_name(value: Any, kind: str = "intent") -> str:
             f"{NEGATIVE!r} is how texts are stored that are for no intent; give the "
             f"{kind} another name."
         )
+    of_kind = f"of an {kind}" if kind[0] in "aeiou" else f"of a {kind}"
     shown = name if len(name) <= 40 else f"{name[:37]}..."
     if len(name) > LONGEST_NAME:
         raise RequestError(
-            f"The name {shown!r} of an {kind} has {len(name)} characters; give one of "
+            f"The name {shown!r} {of_kind} has {len(name)} characters; give one of "
             f"at most {LONGEST_NAME}."
         )
     kinds = [unicodedata.category(letter) for letter in name]
     if "Cc" in kinds or "Zl" in kinds or "Zp" in kinds:
         raise RequestError(
-            f"The name {shown!r} of an {kind} holds a line break or another control "
+            f"The name {shown!r} {of_kind} holds a line break or another control "
             "character; remove it."
         )
     if not any(found.startswith(_TELLING) for found in kinds):
         raise RequestError(
-            f"The name {shown!r} of an {kind} has no letter or digit; give one that "
+            f"The name {shown!r} {of_kind} has no letter or digit; give one that "
             "says what it means."
         )
     return name

@@ -159,9 +159,9 @@ def test_the_map(client):
         (b'{"bot": "bot", "text": ["a"]}', "text has to be a text"),
         (b'{"bot": "bot", "text": "\\ud800"}', "half a character"),
         (b'{"bot": "bot", "text": " "}', "is empty"),
-        (b'{"bot": "", "text": "a"}', "bot's name"),
-        (b'{"bot": "a\\u0000b", "text": "a"}', "bot's name"),
-        (b'{"bot": "' + b"n" * 101 + b'", "text": "a"}', "101 characters"),
+        (b'{"bot": "", "text": "a"}', "name of the bot is empty"),
+        (b'{"bot": "a\\u0000b", "text": "a"}', "NUL character"),
+        (b'{"bot": "' + b"n" * 201 + b'", "text": "a"}', "of a bot has 201"),
     ],
 )
 def test_what_is_no_call_is_refused_in_a_sentence(client, body, sentence):

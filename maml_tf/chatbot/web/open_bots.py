@@ -5,10 +5,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from maml_tf.serving import RequestError
+from maml_tf.chatbot.checks import checked_name
 
 MOST_OPEN = 32
-LONGEST_NAME = 100
 
 
 class OpenBots:
@@ -44,12 +43,7 @@ class OpenBots:
         Raises:
             RequestError: if nothing can be called so.
         """
-        if not name.strip() or not name.isprintable():
-            raise RequestError("A bot's name has to be a word or more of plain text.")
-        if len(name) > LONGEST_NAME:
-            raise RequestError(
-                f"The bot's name has {len(name)} characters; up to {LONGEST_NAME} do."
-            )
+        name = checked_name(name, "bot")
         with self._lock:
             if name not in self._open:
                 self._open[name] = self._open_bot(name)
