@@ -29,6 +29,11 @@ from .common.strategies import check_strategy, folder_of_process, scope_of_strat
 
 define_task_flags()
 define_learner_flags()
+define_path(
+    "more_dialogues",
+    None,
+    "Dialogues of further people, all of whom are trained on.",
+)
 define_path("output_dir", None, "Where the run is written.", required=True)
 FLAGS = flags.FLAGS
 
@@ -43,10 +48,12 @@ def main(argv: list[str]) -> None:
     corpus = read_dialogues(settings.dialogues)
     print(corpus.summary())
     needed = settings.most_support + settings.query
-    parts = {
-        name: corpus.split(name).with_at_least(needed)
-        for name in ("train", "validation")
-    }
+    parts = {name: corpus.split(name) for name in ("train", "validation")}
+    if settings.more_dialogues is not None:
+        more = read_dialogues(settings.more_dialogues)
+        print(more.summary())
+        parts["train"] = parts["train"].after(more)
+    parts = {name: part.with_at_least(needed) for name, part in parts.items()}
     print(
         f"People with {needed} dialogues or more: {len(parts['train'].groups)} to "
         f"train on, {len(parts['validation'].groups)} for validation. Loading the "
@@ -95,7 +102,14 @@ def train(settings: PersonaSettings, parts: dict[str, Any]) -> None:
     }
     content = {
         "initial weights": weights_digest(learner),
-        "dialogues": hashlib.sha256(Path(settings.dialogues).read_bytes()).hexdigest(),
+        **{
+            name: hashlib.sha256(Path(path).read_bytes()).hexdigest()
+            for name, path in (
+                ("dialogues", settings.dialogues),
+                ("more dialogues", settings.more_dialogues),
+            )
+            if path is not None
+        },
     }
 
     def batches(name: str, start: int = 0, steps: int | None = None) -> Any:

@@ -8,7 +8,7 @@ and the text files of ConvAI2.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -125,6 +125,25 @@ class DialogueCorpus:
                 "for fewer support or query dialogues, or give more."
             )
         return DialogueCorpus(kept, self.name, self.skipped)
+
+    def after(self, others: "DialogueCorpus") -> "DialogueCorpus":
+        """The people of both, `others` first, who are other people by whatever name.
+
+        Example:
+
+        >>> both = (Turn("hi", False), Turn("hello!", True))
+        >>> one = DialogueCorpus((Dialogue("0", both),), "one")
+        >>> one.after(one).groups
+        ('others: 0', '0')
+        """
+        renamed = tuple(
+            replace(d, group=f"others: {d.group}") for d in others.dialogues
+        )
+        return DialogueCorpus(
+            renamed + self.dialogues,
+            f"{others.name} and {self.name}",
+            others.skipped + self.skipped,
+        )
 
     def rows_of_groups(self) -> list[np.ndarray]:
         """The places of each person's dialogues, in the order of `groups`."""

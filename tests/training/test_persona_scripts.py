@@ -206,3 +206,33 @@ def test_two_devices_share_people_and_end_at_the_weights_of_one(tmp_path):
         np.testing.assert_allclose(weights[1][name], array, atol=1e-5, err_msg=name)
     refused = run(*given, f"--output_dir={tmp_path / 'no'}", "--strategy=mirrored:3")
     assert "cannot be shared evenly among 3 devices" in refused.stderr
+
+
+def test_further_people_are_trained_on_and_nobody_is_judged_by_them(tmp_path):
+    def written(name, people, dialogues):
+        rows = [
+            {"persona_id": person, "turns": ["hi", f"{name} {person} {number}!"]}
+            for person in people
+            for number in range(dialogues)
+        ]
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+        return path
+
+    # Nobody of the first file alone has enough dialogues to be trained on.
+    few = [written("few", [7], 3), written("ones", range(5), 1)]
+    both = tmp_path / "both.jsonl"
+    both.write_text("".join(path.read_text() for path in few))
+    more = written("more", [7, 8], 4)
+    given = ("train_persona", f"--dialogues={both}", *TINY)
+    done = run(*given, f"--output_dir={tmp_path / 'no'}")
+    assert "nobody of 5 has more than 1" in done.stderr
+    flags = (f"--more_dialogues={more}", f"--output_dir={tmp_path / 'run'}")
+    done = run(*given, *flags)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "People with 3 dialogues or more: 2 to train on, 1 for validation" in (
+        done.stdout
+    )
+    more.write_text(more.read_text().replace("hi", "ho"))
+    done = run(*given, *flags, "--steps=3")
+    assert done.returncode != 0 and "more dialogues" in done.stderr

@@ -1,5 +1,6 @@
 """The flags of a run that learns to learn people, and the learner they describe."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,7 @@ class PersonaSettings(LanguageSettings):
     """What a run of `training.train_persona` was asked for."""
 
     show_persona: bool = False
+    more_dialogues: str | None = None
     strategy: str = beside_identity("none")
 
 
@@ -160,10 +162,14 @@ def settings_of_run(
         RunError: if the folder holds none.
     """
     config = read_config(folder) if folder.is_dir() else {}
-    names = kind.__dataclass_fields__
-    if not config or not set(names) <= set(config):
+    # A run of before a setting was there is a run with its default.
+    wanted = {
+        f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING
+    }
+    if not config or not wanted <= set(config):
         raise RunError(f"{folder} holds no run of {script}.")
-    return kind(**{name: config[name] for name in names})
+    names = kind.__dataclass_fields__
+    return kind(**{name: config[name] for name in names if name in config})
 
 
 def make_persona_learner(settings: PersonaSettings, **other: Any) -> "MetaLearner":
