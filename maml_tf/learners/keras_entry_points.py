@@ -251,13 +251,19 @@ class KerasEntryPoints(keras.Model):
         A step that makes variables is traced a second time.
         """
         metrics = self._compile_metrics
-        outputs = self.expected().query.outputs
+        wanted = self.expected().query
+        outputs = wanted.outputs
         sizes = [size for size in outputs or () if size is not None]
         unknown = outputs is None or len(sizes) < len(outputs)
-        if metrics is None or unknown or tf.nest.is_nested(y):
+        if metrics is None or tf.nest.is_nested(y):
             return
-        given = metrics._user_metrics, metrics._user_weighted_metrics
-        check_metrics(given, y, sizes[-1] if sizes else None)
+        if not unknown:
+            given = metrics._user_metrics, metrics._user_weighted_metrics
+            check_metrics(given, y, sizes[-1] if sizes else None)
+        elif wanted.name == "classes" and np.ndim(y) == 2:
+            sizes = [2]  # of as many classes as there are; metrics see one or several
+        else:
+            return
         with self.distribute_strategy.scope():
             if not metrics.built:
                 example = np.asarray(y).reshape(-1, *np.shape(y)[2:])[:1]

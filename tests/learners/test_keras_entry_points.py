@@ -160,16 +160,19 @@ def test_metrics_of_one_hot_rows_beside_class_numbers(metric):
 
 
 @pytest.mark.parametrize("metrics", [None, ["accuracy"]])
-def test_the_first_step_is_traced_once(metrics):
+@pytest.mark.parametrize(
+    ("kind", "options"), [(MAML, {"inner_steps": 1}), (PrototypicalNetwork, {})]
+)
+def test_the_first_step_is_traced_once(kind, options, metrics):
     traces = []
 
-    class Counted(MAML):
+    class Counted(kind):
         def compute_meta_gradients(self, *arguments):
             traces.append(1)
             return super().compute_meta_gradients(*arguments)
 
     layers = [keras.Input((4,)), keras.layers.Dense(5), keras.layers.Dense(2)]
-    learner = Counted(keras.Sequential(layers), inner_steps=1)
+    learner = Counted(keras.Sequential(layers), **options)
     if metrics:
         loss = keras.losses.SparseCategoricalCrossentropy(**LOGITS)
         learner.compile("adam", loss, metrics=metrics)
