@@ -11,11 +11,8 @@ from safetensors.numpy import load_file
 from script_runs import ROOT, command, run
 
 FLAGS = (
-    "--learner=maml",
+    "--learner=prototypical",
     "--base_learner=scratch:num_layers=1,hidden_dim=16,num_heads=2",
-    "--inner_steps=1",
-    # What is shared is the same, and second derivatives are long to trace.
-    "--meta_gradient=first_order",
     "--ways=2",
     "--shots=1",
     "--queries=2",
