@@ -13,7 +13,7 @@ Writes feedback.json, feedback.md and feedback.png.
 """
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from absl import app, flags
 from .common.feedback_flags import TRAIN_SCRIPT, FeedbackSettings
 from .common.files import check_output_file, write_aside, write_json
 from .common.flag_types import define_count, define_path, numbers_of
-from .common.persona_flags import settings_of_run
+from .common.persona_flags import settings_of_run, without_folders
 from .common.running import run_script
 from .common.tables import markdown_table
 
@@ -71,7 +71,7 @@ def main(argv: list[str]) -> None:
     result = judge(runs, corpus, pieces, rates, folder)
     result = {
         "dialogues": Path(dialogues).name,
-        "settings": {name: _without_folders(run[0]) for name, run in runs.items()},
+        "settings": {name: without_folders(run[0]) for name, run in runs.items()},
         "pieces": pieces,
         "queries": FLAGS.queries,
         "minutes": round((time.monotonic() - began) / 60, 1),
@@ -146,14 +146,6 @@ def table_of(result: dict[str, Any]) -> str:
     ]
     header = ["agreement, % (95 %)", *(f"{k}" for k in result["pieces"])]
     return markdown_table(header, rows)
-
-
-def _without_folders(settings: FeedbackSettings) -> dict[str, Any]:
-    """The settings as JSON holds them; where files lay on a machine is left out."""
-    found = asdict(settings)
-    for name in ("dialogues", "start_from"):
-        found[name] = found[name] and Path(found[name]).name
-    return found
 
 
 def _model_of(settings: FeedbackSettings) -> dict[str, Any]:

@@ -8,19 +8,25 @@ pretrained, fine-tuned for each person, with the same dialogues in front of the 
 (in context), meta-trained, and meta-trained with the dialogues in context as well.
 With --joint_dir, a run of --inner_steps=0, also tuned on all training people at once.
 The rates and steps of fine-tuning are chosen on validation people.
+
+Writes persona.json, persona.md and persona.png.
 """
 
 import json
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from absl import app, flags
 
-from .common.files import check_output_file, write_json
+from .common.files import check_output_file, write_aside, write_json
 from .common.flag_types import define_count, define_path, numbers_of
-from .common.persona_flags import PersonaSettings, define_task_flags, settings_of_run
+from .common.persona_flags import (
+    PersonaSettings,
+    define_task_flags,
+    settings_of_run,
+    without_folders,
+)
 from .common.running import run_script
 from .common.tables import markdown_table
 
@@ -77,7 +83,7 @@ def main(argv: list[str]) -> None:
     write_json(
         output,
         {
-            "settings": asdict(settings),
+            "settings": without_folders(settings),
             "dialogues": Path(dialogues).name,
             "split": FLAGS.split,
             "support": supports,
@@ -87,18 +93,34 @@ def main(argv: list[str]) -> None:
             **result,
         },
     )
-    print(table(json.loads(output.read_text()), supports))
-    print(f"Written to {output}.")
+    written = json.loads(output.read_text())
+    tables = table_of(written)
+    write_aside(output.with_suffix(".md"), lambda path: path.write_text(tables + "\n"))
+
+    from .common.persona_plot import plot_persona
+
+    plot_persona(written, output.with_suffix(".png"))
+    print(tables)
+    print(f"Written to {output}, with its tables and a picture beside it.")
 
 
-def table(result: dict[str, Any], supports: list[int]) -> str:
-    """The perplexities as Markdown, a row a method, a column a number of dialogues."""
-    rows = [
-        [name, *(by_support.get(str(k), "") for k in supports)]
-        for name, by_support in result["perplexity"].items()
-    ]
-    header = ["perplexity (95 % interval)", *(f"{k} dialogues" for k in supports)]
-    return markdown_table(header, rows)
+def table_of(result: dict[str, Any]) -> str:
+    """Two Markdown tables, a row a method, a column a number of dialogues.
+
+    The first has perplexities, the second how far the loss of each person is above
+    that of the meta-trained model.
+    """
+    supports = [str(k) for k in result["support"]]
+
+    def table(head: str, cells: dict[str, dict[str, str]]) -> str:
+        rows = [
+            [name, *(by.get(k, "") for k in supports)] for name, by in cells.items()
+        ]
+        return markdown_table([head, *(f"{k} dialogues" for k in supports)], rows)
+
+    perplexity = table("perplexity (95 % interval)", result["perplexity"])
+    above = table("loss above meta-trained", result["loss_above_meta_trained"])
+    return f"{perplexity}\n\n{above}"
 
 
 if __name__ == "__main__":

@@ -86,7 +86,12 @@ def test_methods_are_judged_on_the_same_people(trained):
         assert {len(losses) for losses in by_support.values()} == {2}  # 8 and 9
     # Random weights over 259 tokens know next to nothing.
     assert 5 < result["losses"]["pretrained"]["1"][0] < 6
-    assert "| pretrained |" in done.stdout
+    written = (trained / "persona.md").read_text()
+    assert "| pretrained |" in written and written in done.stdout
+    assert "| meta-trained, 1 steps | +0.000 ± 0.000 | +0.000 ± 0.000 |" in written
+    assert (trained / "persona.png").read_bytes()[:4] == b"\x89PNG"
+    # Where files lay on this machine is nobody else's business.
+    assert result["settings"]["dialogues"] == "people.jsonl"
 
 
 @pytest.mark.parametrize(

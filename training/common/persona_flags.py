@@ -172,6 +172,15 @@ def settings_of_run(
     return kind(**{name: config[name] for name in names if name in config})
 
 
+def without_folders(settings: LanguageSettings) -> dict[str, Any]:
+    """The settings as JSON holds them; where files lay on a machine is left out."""
+    found = dataclasses.asdict(settings)
+    for name in ("dialogues", "more_dialogues", "start_from"):
+        if found.get(name):
+            found[name] = Path(found[name]).name
+    return found
+
+
 def make_persona_learner(settings: PersonaSettings, **other: Any) -> "MetaLearner":
     """The learner over its base learner, compiled.
 
