@@ -4,7 +4,8 @@
 
 A line is said to the bot; one that begins with `/` is a command, and /help lists them.
 All that is taught is in the file --store, at once. Without --saved_model the default
-model is used, which is prepared once and kept. Lines may come from a pipe, too.
+model is used, which is prepared once and kept. The model may be that of a server, as in
+--saved_model=http://localhost:8501/mine. Lines may come from a pipe, too.
 """
 
 import gc
@@ -13,13 +14,13 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from importlib.util import find_spec
-from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from absl import app, flags
 
 from .common.flag_types import define_path
+from .common.model_places import check_place, client_at, is_address
 from .common.running import is_mistake, run_script, sentence
 
 if TYPE_CHECKING:
@@ -34,16 +35,17 @@ def define_flags() -> None:
     define_path(
         "saved_model",
         None,
-        "An export of training.export, saved_models/NAME or saved_models/NAME/VERSION; "
-        "by default the default model.",
+        "An export of training.export, saved_models/NAME or saved_models/NAME/VERSION, "
+        "or http://HOST:PORT/NAME or grpc://HOST:PORT/NAME of a server; by default the "
+        "default model.",
     )
     define_path("store", "bots.sqlite", "The file of bots; made if need be.")
     flags.DEFINE_string("bot", "bot", "The name of the bot in it.")
     define_path(
         "language_model",
         None,
-        "An export of a language model, which then replies in the manner of the taught "
-        "responses.",
+        "An export of a language model, or its address as above, which then replies in "
+        "the manner of the taught responses.",
     )
 
 
@@ -55,7 +57,6 @@ def main(argv: list[str]) -> None:
         )
     from maml_tf.chatbot.checks import checked_name
     from maml_tf.chatbot.memory import Memory
-    from maml_tf.serving.saved_model import version_folder
 
     from .common.chat_commands import Commands
     from .common.chat_screen import Screen
@@ -64,12 +65,14 @@ def main(argv: list[str]) -> None:
     # What is wrong with these is said before anything is waited for.
     bot = checked_name(FLAGS.bot, "bot")
     for named in filter(None, (FLAGS.saved_model, FLAGS.language_model)):
-        version_folder(named)
+        check_place(named)
     Memory(FLAGS.store)
-    folder = FLAGS.saved_model or default_export()
+    place = FLAGS.saved_model or str(default_export())
+    if is_address(place):
+        client_at(place).embed(["hello"])  # whether anybody is there
     screen = Screen(FLAGS.store)
     gc.disable()  # there is none until the model is loaded
-    chatbot = _while_waiting(lambda: _chatbot(folder, bot))
+    chatbot = _while_waiting(lambda: _chatbot(place, bot))
     commands = Commands(chatbot.result, bot)
     screen.welcome(bot, FLAGS.store)
     for line in screen.lines(commands.completions):
@@ -89,13 +92,11 @@ def main(argv: list[str]) -> None:
         os._exit(0)
 
 
-def _chatbot(folder: str | Path, bot: str) -> "Chatbot":
+def _chatbot(place: str, bot: str) -> "Chatbot":
     from maml_tf.chatbot import Chatbot
-    from maml_tf.serving import Client
-    from maml_tf.serving.quick_transport import QuickTransport
 
-    language_model = Client(FLAGS.language_model) if FLAGS.language_model else None
-    client = Client(QuickTransport(folder), timeout=600)
+    language_model = client_at(FLAGS.language_model) if FLAGS.language_model else None
+    client = client_at(place, quick=True)
     client.embed(["hello"])  # the first one takes longest
     gc.freeze()  # nothing of TensorFlow is garbage
     gc.enable()

@@ -5,7 +5,7 @@
 Then http://127.0.0.1:8080 shows the conversation, what the bot knows and why it
 answered as it did. All that is taught lies in one SQLite file (--store), on the disk
 before the page says so. Without --saved_model the meta-trained default learns in this
-process.
+process. With --language_model=saved_models/NAME an export of a language model replies.
 
 By default only this machine can reach it. With another --host every call has to bring a
 token; the address that is printed holds it. See docs/chatbot.md.
@@ -20,14 +20,25 @@ from typing import Any
 from absl import app, flags
 
 from .common.flag_types import define_path
+from .common.model_places import check_place, client_at
 from .common.running import run_script
+from .common.steady_memory import keep_no_kernels
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
     define_path(
-        "saved_model", None, "saved_models/NAME; by default the meta-trained default."
+        "saved_model",
+        None,
+        "saved_models/NAME, or http://HOST:PORT/NAME or grpc://HOST:PORT/NAME of a "
+        "server; by default the meta-trained default.",
+    )
+    define_path(
+        "language_model",
+        None,
+        "An export of a language model, or its address as above, which then replies in "
+        "the manner of the taught responses.",
     )
     define_path("store", "runs/chat/bots.sqlite", "The file that holds the bots.")
     flags.DEFINE_string("bot", "bot", "The bot that the page shows at first.")
@@ -61,6 +72,7 @@ def main(argv: list[str]) -> None:
         token = secrets.token_urlsafe(16)
     # Bound before the model is loaded, so that a port that is taken is said at once.
     listening = bind(FLAGS.host, FLAGS.port)
+    keep_no_kernels()
     config = uvicorn.Config(
         application(token),
         log_level="warning",
@@ -86,11 +98,16 @@ def application(token: str | None) -> Any:
 
     store = Path(FLAGS.store)
     store.parent.mkdir(parents=True, exist_ok=True)
-    Chatbot.bots(store)  # a file that is no store is refused before the model is loaded
-    client = client_of(FLAGS.saved_model)
+    # What cannot be used is refused before the model is loaded.
+    Chatbot.bots(store)
+    for named in filter(None, (FLAGS.saved_model, FLAGS.language_model)):
+        check_place(named)
+    place = FLAGS.saved_model
+    client = client_of(client_at(place) if place else None)
+    language_model = client_at(FLAGS.language_model) if FLAGS.language_model else None
     client.embed(["Hello."])  # the first question should not wait for the model
     bots = OpenBots(
-        lambda name: Chatbot(client, store, bot=name),
+        lambda name: Chatbot(client, store, bot=name, language_model=language_model),
         lambda: Chatbot.bots(store),
         FLAGS.bot,
     )

@@ -1,5 +1,6 @@
 """From a model's answer to what a bot says."""
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ from maml_tf.chatbot.phrases import phrase
 from maml_tf.chatbot.reasons import because
 from maml_tf.chatbot.records import Alternative, Reply
 from maml_tf.chatbot.responses import Responses, missing_slots
+from maml_tf.serving.results import RequestError
 
+log = logging.getLogger(__name__)
 ALTERNATIVES = 3
 # An intent that is less than so many times as likely as the next one is asked about.
 CLEARLY = 1.5
@@ -82,7 +85,7 @@ class Answering:
         taught = memory.rows(bot, "responses")
         verdicts = memory.verdicts(bot)
         if self._manner is not None:
-            generated = self._manner.reply(asked, taught, verdicts)
+            generated = self._generated(asked, taught, verdicts)
             if generated is not None:
                 return generated, "generated"
         own = [response for name, response in taught if name == intent]
@@ -98,3 +101,12 @@ class Answering:
         if missing:
             return phrase("slots", asked, missing), "answer"
         return phrase("silent", asked, [intent]), "answer"
+
+    def _generated(self, asked: str, taught: Any, verdicts: Any) -> str | None:
+        """A reply of the language model, None where it has none."""
+        assert self._manner is not None
+        try:
+            return self._manner.reply(asked, taught, verdicts)
+        except RequestError as error:  # more than it reads; a taught response will do
+            log.warning("The language model gave no reply: %s", error)
+            return None

@@ -139,6 +139,11 @@ class SQLiteFile:
         name = getattr(error, "sqlite_errorname", "")
         for start, sentence in (
             ("SQLITE_FULL", "lies on a full disk; make room there and try again."),
+            (
+                "SQLITE_IOERR",
+                "cannot be written; the disk may be full or broken, or files may not "
+                "grow further. Make room there and try again.",
+            ),
             ("SQLITE_BUSY", "is held by another program; try again."),
             ("SQLITE_LOCKED", "is held by another program; try again."),
             ("SQLITE_NOTADB", "is no store of bots; give another name."),

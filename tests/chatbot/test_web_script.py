@@ -44,3 +44,24 @@ def test_an_export_that_is_not_there(tmp_path):
 def test_a_token_that_is_easily_guessed(tmp_path):
     said = refused("--token=1234", f"--store={tmp_path / 'bots.sqlite'}")
     assert "8 characters" in said
+
+
+@pytest.mark.parametrize(
+    ("place", "sentence"),
+    [
+        ("http://localhost:1", "write http://HOST:PORT/MODEL"),
+        ("grpc://localhost:1/a/b", "write grpc://HOST:PORT/MODEL"),
+        ("http://127.0.0.1:1/bot", "Nothing answers at http://127.0.0.1:1"),
+    ],
+)
+def test_an_address_that_is_none(tmp_path, place, sentence):
+    store = tmp_path / "bots.sqlite"
+    said = refused(f"--saved_model={place}", f"--store={store}", "--port=0")
+    assert sentence in said
+
+
+def test_a_language_model_that_is_not_there(tmp_path):
+    flags = (f"--store={tmp_path / 'bots.sqlite'}", "--port=0")
+    assert "nowhere holds no export" in refused(
+        f"--language_model={tmp_path / 'nowhere'}", *flags
+    )

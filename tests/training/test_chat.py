@@ -147,6 +147,37 @@ def test_a_pipe_gets_answers_and_nothing_of_the_framework(tmp_path):
     assert wrong.returncode == 1 and "is no store of bots" in errors
 
 
+def test_the_model_may_be_that_of_a_server(server, tmp_path):
+    lines = "/teach a turn on the lamp\n/teach b play a song\nplay a song\n"
+    for number, place in enumerate(
+        (
+            f"http://127.0.0.1:{server.rest_port}/v1/models/bot",
+            f"grpc://127.0.0.1:{server.grpc_port}/bot",
+        )
+    ):
+        talk = start(
+            f"--saved_model={place}",
+            f"--store={tmp_path / str(number)}",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        said, errors = talk.communicate(lines, timeout=200)
+        assert talk.returncode == 0 and errors == ""
+        assert said.splitlines()[:2] == ["  a: 1 new.", "  b: 1 new."]
+        assert len(said.splitlines()) == 4
+    wrong = start(
+        "--saved_model=http://127.0.0.1:1/bot",
+        f"--store={tmp_path / 'b.sqlite'}",
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    _, errors = wrong.communicate("hello\n", timeout=200)
+    assert wrong.returncode == 1 and "Nothing answers at http://127.0.0.1:1" in errors
+
+
 def test_a_person_is_greeted_at_once_and_leaves_by_control_d(tmp_path):
     export = exports("prototypical").folder
     ours, theirs = pty.openpty()
