@@ -13,6 +13,7 @@ token; the address that is printed holds it. See docs/chatbot.md.
 
 import gc
 import secrets
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,9 @@ def main(argv: list[str]) -> None:
     gc.collect()
     gc.freeze()
     print(f"{FLAGS.bot}: {address(listening, token)}", flush=True)
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn ends upon them, and then raises them once more.
+        signal.signal(kind, lambda *_: None)
     uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -1,10 +1,12 @@
-"""What keeps the chatbot's server from starting is said in one sentence."""
+"""How the chatbot's server ends, and what keeps it from starting."""
 
+import signal
 import socket
 import sqlite3
+import subprocess
 
 import pytest
-from script_runs import run
+from script_runs import ROOT, command, run
 
 pytest.importorskip("uvicorn")
 
@@ -65,3 +67,26 @@ def test_a_language_model_that_is_not_there(tmp_path):
     assert "nowhere holds no export" in refused(
         f"--language_model={tmp_path / 'nowhere'}", *flags
     )
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_without_a_word(server, tmp_path, kind):
+    program = subprocess.Popen(
+        command(
+            "chat_web",
+            f"--saved_model=http://127.0.0.1:{server.rest_port}/bot",
+            f"--store={tmp_path / 'bots.sqlite'}",
+            "--port=0",
+        ),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert "http://127.0.0.1" in program.stdout.readline()
+        program.send_signal(kind)
+        assert program.communicate(timeout=60) == ("", "")
+        assert program.returncode == 0
+    finally:
+        program.kill()
