@@ -26,8 +26,8 @@ class FeedbackSettings(LanguageSettings):
 
     feedback: str = "pairs"
     beta: float = 0.5
-    replies: int = 600
-    contexts: int = 6
+    replies: int = 2000
+    contexts: int = 10
 
     @property
     def thumbs(self) -> bool:
@@ -40,10 +40,17 @@ def define_feedback_flags() -> None:
     define_dialogue_flags()
     define_learner_flags("pieces of feedback", "a user")
     for name, value in {
+        "learner": "meta_sgd",
+        "first_order": False,
+        "inner_steps": 1,
+        "inner_learning_rate": 0.02,
+        "lora_blocks": 3,
         "max_length": 48,
-        "lora_blocks": 2,
-        "inner_steps": 2,
-        "query": 5,
+        "most_support": 6,
+        "query": 6,
+        "tasks_per_batch": 4,
+        "steps": 150,
+        "validate_every": 50,
     }.items():
         flags.FLAGS.set_default(name, value)
     flags.DEFINE_enum(
@@ -54,8 +61,8 @@ def define_feedback_flags() -> None:
         "thumbs, learned by KTO (thumbs) or by likelihood and unlikelihood.",
     )
     define_rate("beta", 0.5, "How dear it is to leave the starting weights, of DPO.")
-    define_count("replies", 600, "Replies that training users judge.", least=20)
-    define_count("contexts", 6, "Turns of the other that they come after.")
+    define_count("replies", 2000, "Replies that training users judge.", least=20)
+    define_count("contexts", 10, "Turns of the other that they come after.")
 
 
 def make_feedback_learner(
