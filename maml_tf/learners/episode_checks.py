@@ -113,6 +113,8 @@ def check_values(
             )
         if len(parts.get(name, ())) == 1:
             check_targets(parts[name][0], kind)
+    if expected.query.name == "classes" and expected.query.classes is None:
+        _check_known_classes(parts["support_targets"], parts.get("query targets", []))
 
 
 def check_support(
@@ -348,6 +350,20 @@ def _check_classes(part: Part, kind: TargetKind, several: bool) -> None:
         raise EpisodeError(
             f"Labels must run from 0{bound}, but {part.name} has {low} to {high}; "
             "relabel them, or make the base learner with more classes."
+        )
+
+
+def _check_known_classes(support: list[Part], query: list[Part]) -> None:
+    """A learner without a number of classes has those of the support sets."""
+    parts = (*support, *query)
+    given = [v for v in (part.values for part in parts) if v is not None and v.size]
+    if len(given) != 2:
+        return
+    known, asked = (int(values.max()) for values in given)
+    if asked > known:
+        raise EpisodeError(
+            f"query targets has the class {asked}, but support_targets ends at "
+            f"{known}; give examples of every class that is asked for."
         )
 
 

@@ -229,3 +229,13 @@ def test_looking_at_other_data():
     first, data = first_batch(n for n in range(3))
     assert (first, list(data)) == (0, [0, 1, 2])
     assert first_batch(tf.data.Dataset.range(0))[0] is None
+
+
+def test_a_query_of_a_class_that_no_support_set_has():
+    base = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    learner = PrototypicalNetwork(base)
+    learner.compile("sgd", run_eagerly=True)
+    x, y = make_episodes()
+    with pytest.raises(EpisodeError, match="class 1001, but support_targets ends at 1"):
+        learner.train_on_batch(x, y + 1000)
+    assert np.isfinite(learner.train_on_batch(x, y, return_dict=True)["loss"])
