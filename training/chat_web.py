@@ -87,11 +87,17 @@ def main(argv: list[str]) -> None:
     # it lies about until it is a quarter of that.
     gc.collect()
     gc.freeze()
-    print(f"{FLAGS.bot}: {address(listening, token)}", flush=True)
+    server = uvicorn.Server(config)
+
+    def stop(*_: Any) -> None:
+        server.should_exit = True
+
     for kind in (signal.SIGINT, signal.SIGTERM):
-        # uvicorn ends upon them, and then raises them once more.
-        signal.signal(kind, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[listening])
+        # From before anybody is told that it runs; uvicorn's own come in their place,
+        # and what they have seen it raises once more at its end.
+        signal.signal(kind, stop)
+    print(f"{FLAGS.bot}: {address(listening, token)}", flush=True)
+    server.run(sockets=[listening])
 
 
 def application(token: str | None) -> Any:
