@@ -59,6 +59,13 @@ def write(tmp_path: Path) -> Callable[..., Path]:
     return written
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _rubbish_of_a_module_goes():
+    # Graphs lie in cycles and are large, of few objects: counting these is not enough.
+    yield
+    gc.collect()
+
+
 @pytest.fixture(autouse=True)
 def _fresh_seed():
     keras.utils.set_random_seed(0)
