@@ -14,16 +14,6 @@ import pytest
 import tensorflow as tf
 
 
-def optimize_graphs(wanted: bool) -> None:
-    """Whether TensorFlow rewrites a graph before its first run in this process."""
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not wanted})
-
-
-# Rewriting a small model's graph takes longer than all of its runs. What a user starts,
-# scripts, servers and the C program, is rewritten as ever: it runs in other processes.
-optimize_graphs(False)
-
-
 def pytest_collection_finish():
     # What is loaded by now stays, and need not be looked through for what is rubbish,
     # which tracing sets off every few hundred operations.
@@ -71,12 +61,17 @@ def _fresh_seed():
     keras.utils.set_random_seed(0)
 
 
-@pytest.fixture
-def optimized_graphs():
-    """Graphs are rewritten as they are for users, for tests that this may change."""
-    optimize_graphs(True)
+@pytest.fixture(scope="module")
+def graphs_as_traced():
+    """TensorFlow does not rewrite graphs before their first run.
+
+    For small models that takes longer than all of their runs, but what is not rewritten
+    takes twice the memory, so this is for a few modules.
+    """
+    options = tf.config.optimizer.set_experimental_options
+    options({"disable_meta_optimizer": True})
     yield
-    optimize_graphs(False)
+    options({"disable_meta_optimizer": False})
 
 
 @pytest.fixture

@@ -110,7 +110,7 @@ def test_saving_keeps_predictions_and_training(name, episodes, tmp_path):
         np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-6)
 
 
-def test_fit_reduces_the_loss(name, optimized_graphs):
+def test_fit_reduces_the_loss(name):
     learner = make_learner(name)
     learner.compile(keras.optimizers.Adam(0.02))
     batches = [make_episodes(seed=seed) for seed in range(8)]

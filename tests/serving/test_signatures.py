@@ -9,6 +9,8 @@ from maml_tf.evaluation import Calibration
 from maml_tf.serving import load_signatures
 from maml_tf.serving.signatures import ServedLearner
 
+pytestmark = pytest.mark.usefixtures("graphs_as_traced")
+
 EMPTY: list[str] = []
 
 

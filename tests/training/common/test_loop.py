@@ -334,8 +334,7 @@ def test_killed_at_random_moments(tmp_path, whole):
     """Once in the suite, thirty times in `make fuzz`, always in the same folder."""
     code = (
         "import sys, time; sys.path[:0] = ['tests', 'tests/training/common']\n"
-        # Sums to the last bit: its graphs have to be those of this process.
-        "import conftest, test_loop, training.common.loop\n"
+        "import test_loop, training.common.loop\n"
         "training.common.loop.SECONDS_BETWEEN_CHECKPOINTS = -1\n"
         "class Slow(test_loop.KillAt):\n"
         "    def on_train_batch_end(self, batch, logs=None):\n"
@@ -373,7 +372,7 @@ def test_killed_at_random_moments(tmp_path, whole):
 def test_a_real_kill(tmp_path, whole):
     code = (
         "import os, signal, sys; sys.path[:0] = ['tests', 'tests/training/common']\n"
-        "import conftest, test_loop, keras\n"
+        "import test_loop, keras\n"
         "class Kill(test_loop.KillAt):\n"
         "    def on_train_batch_end(self, batch, logs=None):\n"
         "        self.left -= 1\n"
