@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 
 from maml_tf.evaluation.perplexity import mean_and_half_interval
@@ -19,6 +20,11 @@ def plot_persona(result: dict[str, Any], path: Path) -> None:
     """
     figure = new_figure(7.5, 4.5)
     axes = figure.subplots()
+    # More lines than the usual ten colours; dark ones first.
+    colour_of = matplotlib.colormaps["tab20"]
+    axes.set_prop_cycle(
+        color=[colour_of(n) for n in (*range(0, 20, 2), *range(1, 20, 2))]
+    )
     places = np.arange(len(result["support"]))
     for number, (name, by_support) in enumerate(result["losses"].items()):
         found = [mean_and_half_interval(by_support[k]) for k in by_support]
