@@ -113,12 +113,10 @@ def start(*flags, **pipes):
     )
 
 
-def test_a_pipe_gets_answers_and_nothing_of_the_framework(tmp_path):
-    export, store = exports("prototypical").folder, tmp_path / "b.sqlite"
-    lines = "/teach a turn on the lamp\n/teach b play a song\n/bogus\n/intents\n"
+def piped(lines, *flags):
+    """What it says to lines from a pipe; it ends well and without a word of errors."""
     talk = start(
-        f"--saved_model={export}",
-        f"--store={store}",
+        *flags,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -126,6 +124,13 @@ def test_a_pipe_gets_answers_and_nothing_of_the_framework(tmp_path):
     )
     said, errors = talk.communicate(lines, timeout=200)
     assert talk.returncode == 0 and errors == ""
+    return said
+
+
+def test_a_pipe_gets_answers_and_nothing_of_the_framework(tmp_path):
+    export, store = exports("prototypical").folder, tmp_path / "b.sqlite"
+    lines = "/teach a turn on the lamp\n/teach b play a song\n/bogus\n/intents\n"
+    said = piped(lines, f"--saved_model={export}", f"--store={store}")
     assert "\x1b" not in said and said.splitlines() == [
         "  a: 1 new.",
         "  b: 1 new.",
@@ -155,16 +160,8 @@ def test_the_model_may_be_that_of_a_server(server, tmp_path):
             f"grpc://127.0.0.1:{server.grpc_port}/bot",
         )
     ):
-        talk = start(
-            f"--saved_model={place}",
-            f"--store={tmp_path / str(number)}",
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        said, errors = talk.communicate(lines, timeout=200)
-        assert talk.returncode == 0 and errors == ""
+        store = tmp_path / str(number)
+        said = piped(lines, f"--saved_model={place}", f"--store={store}")
         assert said.splitlines()[:2] == ["  a: 1 new.", "  b: 1 new."]
         assert len(said.splitlines()) == 4
     wrong = start(

@@ -39,7 +39,11 @@ from training.research.meta_step.results import (
     summary,
     table,
 )
-from training.research.meta_step.timing import measure
+from training.research.meta_step.timing import (
+    LARGEST_DEVIATION,
+    loss_deviations,
+    measure,
+)
 from training.research.meta_step.workloads import WORKLOADS, find
 
 FLAGS = flags.FLAGS
@@ -76,9 +80,6 @@ define_path(
     "arguments and results for training.run_stablehlo, and measure nothing.",
 )
 
-# Equal work gives equal losses up to the rounding of float32.
-_LARGEST_DEVIATION = 1e-3
-
 
 def check_names() -> None:
     for flag, known in (("workloads", WORKLOADS), ("contenders", CONTENDERS)):
@@ -98,21 +99,16 @@ def progress(message: str) -> None:
         print(message, file=sys.stderr, flush=True)
 
 
-def check_equal_work(timings: dict[str, dict]) -> dict[str, float]:
-    """How far each contender's first losses are from those of the first one."""
-    reference = next(iter(timings.values()), {}).get("losses", [])
+def measuring() -> dict[str, Any]:
+    """What the flags say of how contenders are timed, for `measure`."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
-        name: max(
-            abs(loss - expected) / max(abs(expected), 1e-12)
-            for loss, expected in zip(timing["losses"], reference, strict=True)
-        )
-        for name, timing in timings.items()
+        "repeats": FLAGS.repeats,
+        "toy": FLAGS.toy,
+        "memory_limit_mb": FLAGS.memory_share * memory / 2**20,
+        "start_limit_seconds": FLAGS.start_limit,
+        "seconds_a_turn": 0.2 if FLAGS.toy else 2.0,
     }
-
-
-def memory_limit_mb() -> float:
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return FLAGS.memory_share * pages / 2**20
 
 
 def main(argv: list[str]) -> None:
@@ -153,12 +149,8 @@ def scaling() -> str:
         return measure_scaling(
             FLAGS.workloads,
             FLAGS.strategy,
-            toy=FLAGS.toy,
-            repeats=FLAGS.repeats,
-            memory_limit_mb=memory_limit_mb(),
-            start_limit_seconds=FLAGS.start_limit,
-            seconds_a_turn=0.2 if FLAGS.toy else 2.0,
             report=progress,
+            **measuring(),
         )
     except RuntimeError as error:
         raise app.UsageError(f"--strategy={FLAGS.strategy}: {error}") from error
@@ -214,11 +206,7 @@ def run_all(path: Path) -> None:
                 name,
                 inner_steps,
                 FLAGS.contenders,
-                repeats=FLAGS.repeats,
-                toy=FLAGS.toy,
-                memory_limit_mb=memory_limit_mb(),
-                start_limit_seconds=FLAGS.start_limit,
-                seconds_a_turn=0.2 if FLAGS.toy else 2.0,
+                **measuring(),
                 report=partial(report, f"{name}, K={inner_steps}"),
                 between=rate.measure,
             )
@@ -232,7 +220,7 @@ def run_all(path: Path) -> None:
                     "matmul_flops": flops,
                     "matmul_flops_per_second": rate.flops_per_second,
                     "losses": {k: v["losses"] for k, v in timings.items()},
-                    "loss_deviation": check_equal_work(timings),
+                    "loss_deviation": loss_deviations(timings),
                     "seconds": {k: v["seconds"] for k, v in timings.items()},
                     "unavailable": missing,
                 }
@@ -293,7 +281,7 @@ def report_notes(notes: list[dict]) -> bool:
         for name, reason in note["unavailable"].items():
             print(f"{label}: {name} could not run: {reason}")
         for name, deviation in note["loss_deviation"].items():
-            if not deviation < _LARGEST_DEVIATION:
+            if not deviation < LARGEST_DEVIATION:
                 unequal = True
                 print(
                     f"{label}: {name} does other work: its losses are off by "

@@ -4,7 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from training.common.tables import markdown_table
-from training.research.meta_step.timing import measure
+from training.research.meta_step.timing import (
+    LARGEST_DEVIATION,
+    loss_deviations,
+    measure,
+)
 from training.research.meta_step.workloads import find
 
 _HEADER = [
@@ -51,11 +55,8 @@ def measure_scaling(
             if missing:
                 raise RuntimeError(f"{name}, K={inner_steps}: {missing}")
             one, all_ = timings["ours"], timings[shared]
-            far = max(
-                abs(a - b) / max(abs(a), 1e-12)
-                for a, b in zip(one["losses"], all_["losses"], strict=True)
-            )
-            if far > 1e-3:
+            far = loss_deviations(timings)[shared]
+            if not far < LARGEST_DEVIATION:
                 raise RuntimeError(
                     f"{name}, K={inner_steps}: losses differ by {far:g}."
                 )

@@ -19,6 +19,10 @@ from typing import Any
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
 
 
+# Equal work gives equal losses up to the rounding of float32.
+LARGEST_DEVIATION = 1e-3
+
+
 class Unavailable(Exception):
     """A contender that cannot run here; the message is the reason."""
 
@@ -184,3 +188,15 @@ def measure(
     finally:
         for worker in workers.values():
             worker.close()
+
+
+def loss_deviations(timings: dict[str, dict]) -> dict[str, float]:
+    """How far each contender's first losses are from those of the first one."""
+    reference = next(iter(timings.values()), {}).get("losses", [])
+    return {
+        name: max(
+            abs(loss - expected) / max(abs(expected), 1e-12)
+            for loss, expected in zip(timing["losses"], reference, strict=True)
+        )
+        for name, timing in timings.items()
+    }

@@ -35,6 +35,7 @@ from maml_tf.text_lengths import crop_to_longest
 from training.common.files import write_aside
 from training.common.flag_types import define_count, define_path
 from training.common.running import run_script
+from training.research.serving.load_talk import WORDS
 
 flags.DEFINE_enum(
     "learner", "prototypical", ["prototypical", "anil", "maml"], "What is served."
@@ -54,8 +55,6 @@ define_path("results", None, "A JSON file to write.", required=True)
 
 FLAGS = flags.FLAGS
 SENTENCE = ["please turn off the lamp"]
-TALK = "please turn off the lamp and play some music in my kitchen now"
-WORDS = TALK.split()
 PERCENTILES = (50, 90, 99)
 Call = Callable[[], object]
 

@@ -4,23 +4,8 @@ import random
 from collections import deque
 from typing import Any, NamedTuple
 
-WORDS = [
-    *[
-        "please",
-        "turn",
-        "off",
-        "the",
-        "lamp",
-        "and",
-        "play",
-        "some",
-        "music",
-        "in",
-        "my",
-        "kitchen",
-        "now",
-    ]
-]
+TALK = "please turn off the lamp and play some music in my kitchen now"
+WORDS = TALK.split()
 # How often each is asked, of 100.
 SHARES = {
     "predict": 35,
