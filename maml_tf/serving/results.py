@@ -121,6 +121,10 @@ class StaleStateError(RequestError):
     """The state was made by another version of the model; `adapt` makes a new one."""
 
 
+class NotStored(RequestError):
+    """The store could not take it: a full disk, or a file that is held or damaged."""
+
+
 class NotOffered(RequestError):
     """The export has no such signature; it is older, or its learner has no use."""
 

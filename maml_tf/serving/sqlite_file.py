@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from maml_tf.serving.results import RequestError
+from maml_tf.serving.results import NotStored, RequestError
 
 VERSION = 1
 # The first two are all that a store of version 0 has.
@@ -76,7 +76,7 @@ class SQLiteFile:
         """All of it happens, or nothing; reads see one moment.
 
         Raises:
-            RequestError: if the disk is full, or the file cannot be read or written.
+            NotStored: if the disk is full, or the file cannot be read or written.
         """
         try:
             connection = self._connection()
@@ -135,7 +135,7 @@ class SQLiteFile:
             )
         return version
 
-    def _explained(self, error: sqlite3.Error) -> RequestError:
+    def _explained(self, error: sqlite3.Error) -> NotStored:
         name = getattr(error, "sqlite_errorname", "")
         for start, sentence in (
             ("SQLITE_FULL", "lies on a full disk; make room there and try again."),
@@ -156,7 +156,7 @@ class SQLiteFile:
             ),
         ):
             if name.startswith(start):
-                return RequestError(f"{self.path} {sentence} Nothing was changed.")
-        return RequestError(
+                return NotStored(f"{self.path} {sentence} Nothing was changed.")
+        return NotStored(
             f"{self.path} cannot be used: {error}. Nothing was changed."
         )

@@ -31,6 +31,7 @@ from maml_tf.chatbot.web.request_bodies import (
 from maml_tf.chatbot.web.security import Guarded
 from maml_tf.chatbot.web.views import Views
 from maml_tf.serving import RequestError, ServiceError
+from maml_tf.serving.results import NotStored
 
 PAGE = str(files("maml_tf.chatbot.web") / "page")
 EVENTS_SHOWN = 30
@@ -206,7 +207,8 @@ def _import(bot: Any, content: bytes, name: str) -> dict[str, Any]:
             return asdict(bot.import_file(path))
         except RequestError as error:
             said = str(error).replace(f"{folder}/", "")
-            raise RequestError(said) from error
+            kind = NotStored if isinstance(error, NotStored) else RequestError
+            raise kind(said) from error
 
 
 def _all_of(bot: Any) -> dict[str, Any]:
@@ -225,7 +227,9 @@ def _places_of(bot: Any) -> dict[str, Any]:
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    status = error.status if isinstance(error, Refused) else 400
+    status = 507 if isinstance(error, NotStored) else 400
+    if isinstance(error, Refused):
+        status = error.status
     return JSONResponse({"error": str(error)}, status)
 
 
