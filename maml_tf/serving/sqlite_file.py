@@ -157,6 +157,4 @@ class SQLiteFile:
         ):
             if name.startswith(start):
                 return NotStored(f"{self.path} {sentence} Nothing was changed.")
-        return NotStored(
-            f"{self.path} cannot be used: {error}. Nothing was changed."
-        )
+        return NotStored(f"{self.path} cannot be used: {error}. Nothing was changed.")

@@ -30,15 +30,17 @@ def averaged_weights(learner: MetaLearner) -> Iterator[None]:
 @contextmanager
 def weights_as_trained(learner: MetaLearner) -> Iterator[keras.callbacks.Callback]:
     """Undoes that `fit` ends by putting the running average in the weights' place."""
-    kept: list[list[np.ndarray]] = []
-    keep = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: kept.append(_trainable_arrays(learner))
-    )
+    kept: list[np.ndarray] = []
+
+    def keep_last(epoch: int, logs: object) -> None:
+        kept[:] = _trainable_arrays(learner)
+
+    keep = keras.callbacks.LambdaCallback(on_epoch_end=keep_last)
     if not _keeps_average(learner):
         yield keras.callbacks.Callback()
         return
     yield keep
-    _assign_trainable(learner, kept[-1])
+    _assign_trainable(learner, kept)
 
 
 def _keeps_average(learner: MetaLearner) -> bool:

@@ -8,9 +8,8 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -22,6 +21,7 @@ from .checkpoint import Checkpoint, Progress
 from .files import write_aside
 from .finished import METRICS
 from .lost_workers import told_of_lost_workers
+from .parts import Parts, ProgressLine
 from .run import Run, RunError
 from .termination import STATUS, request_to_end
 
@@ -91,28 +91,39 @@ def meta_train(
         checkpoint.save(progress)
         _write_rows(run, progress)
     part = part or min(validate_every, 50)
-    dataset, saved = batches(progress.step), time.monotonic()
-    stream = iter(dataset)
+    every = validate_every if validate else None
+    saved = time.monotonic()
+
+    def stop(loss: float, count: int) -> bool:
+        """Notes a part and keeps what is due; whether training ends with it."""
+        nonlocal saved
+        progress.step += count
+        _refuse_unless_finite("loss", loss, progress.step)
+        progress.losses.append([loss, count])
+        ends = progress.step >= steps
+        validates = validate and (ends or progress.step % validate_every == 0)
+        if validate and validates:
+            _validate(learner, validate, monitor, progress, checkpoint, prefer_later)
+        asked = asked_to_end()
+        late = time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS
+        if validates or ends or asked or late:
+            checkpoint.save(progress)
+            saved = time.monotonic()
+        if validates:
+            _write_rows(run, progress)
+        return ends or asked or out_of_patience(progress, patience)
+
     with request_to_end() as asked_to_end:
         while progress.step < steps and not out_of_patience(progress, patience):
-            count = _to_next_stop(
-                progress.step, steps, part, validate and validate_every
+            count, times = _parts_to_come(progress.step, steps, part, every)
+            _fit(
+                learner,
+                batches(progress.step),
+                count,
+                times,
+                Parts(progress, count, stop, (ProgressLine(steps), *callbacks)),
             )
-            lines = (_ProgressLine(progress, steps), *callbacks)
-            _fit(learner, _next_batches(dataset, stream, count), count, progress, lines)
-            ends = progress.step >= steps
-            if validate and (ends or progress.step % validate_every == 0):
-                _validate(
-                    learner, validate, monitor, progress, checkpoint, prefer_later
-                )
-                checkpoint.save(progress)
-                _write_rows(run, progress)
-                saved = time.monotonic()
-            elif ends or time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS:
-                checkpoint.save(progress)
-                saved = time.monotonic()
             if asked_to_end() and progress.step < steps:
-                checkpoint.save(progress)
                 print(
                     f"Asked to end: stopped after step {progress.step}. The same "
                     "command goes on from there.",
@@ -133,25 +144,21 @@ def _fit(
     learner: MetaLearner,
     batches: tf.data.Dataset,
     count: int,
-    progress: Progress,
-    callbacks: tuple[keras.callbacks.Callback, ...],
+    times: int,
+    parts: Parts,
 ) -> None:
-    """Trains on so many batches, and notes it."""
-    began = time.monotonic()
+    """Trains on so many batches, so many times, unless it is told to stop earlier.
+
+    In one call: each has to look at its data anew, and to trace their pipeline.
+    """
     with weights_as_trained(learner) as keep_them, told_of_lost_workers():
-        history = learner.fit(
+        learner.fit(
             batches,
             steps_per_epoch=count,
-            epochs=progress.step + count,
-            initial_epoch=progress.step + count - 1,
-            callbacks=[*callbacks, keep_them],
+            epochs=times,
+            callbacks=[parts, keep_them],
             verbose=0,
         )
-    progress.seconds += time.monotonic() - began
-    progress.step += count
-    loss = float(history.history["loss"][-1])
-    _refuse_unless_finite("loss", loss, progress.step)
-    progress.losses.append([loss, count])
 
 
 def out_of_patience(progress: Progress, patience: int | None) -> bool:
@@ -171,15 +178,32 @@ def out_of_patience(progress: Progress, patience: int | None) -> bool:
     return since >= patience
 
 
-def _to_next_stop(step: int, steps: int, part: int, every: int | None) -> int:
-    """Steps to the next multiple of `part` or of `every`, or to the end.
+def _parts_to_come(
+    step: int, steps: int, part: int, every: int | None
+) -> tuple[int, int]:
+    """How long the next part is, and how many of that length follow each other.
 
-    The stops are the same wherever a run was killed, and with them every mean.
+    Parts end at multiples of `part` and of `every`, and at the end: wherever a run was
+    killed these are the same, and with them every mean.
+
+    >>> _parts_to_come(0, 1000, 50, 200)
+    (50, 20)
+    >>> _parts_to_come(100, 1000, 50, 120)
+    (20, 1)
+    >>> _parts_to_come(950, 980, 50, None)
+    (30, 1)
     """
-    stops = [steps, (step // part + 1) * part]
-    if every:
-        stops.append((step // every + 1) * every)
-    return min(stops) - step
+
+    def to_next_stop(step: int) -> int:
+        stops = [steps, (step // part + 1) * part]
+        if every:
+            stops.append((step // every + 1) * every)
+        return min(stops) - step
+
+    count, times = to_next_stop(step), 1
+    while step + times * count < steps and to_next_stop(step + times * count) == count:
+        times += 1
+    return count, times
 
 
 def _validate(
@@ -221,31 +245,3 @@ def _refuse_unless_finite(name: str, value: float, step: int) -> None:
 def _write_rows(run: Run, progress: Progress) -> None:
     text = "".join(json.dumps(row) + "\n" for row in progress.rows)
     write_aside(run.folder / METRICS, lambda path: path.write_text(text))
-
-
-def _next_batches(
-    dataset: tf.data.Dataset, stream: Iterator[Any], count: int
-) -> tf.data.Dataset:
-    """The next `count` batches of one stream that goes on from call to call."""
-    return tf.data.Dataset.from_generator(
-        lambda: (next(stream) for _ in range(count)),
-        output_signature=dataset.element_spec,
-    )
-
-
-class _ProgressLine(keras.callbacks.Callback):
-    """Keeps one line on a terminal; a log file gets the validations alone."""
-
-    def __init__(self, progress: Progress, steps: int) -> None:
-        super().__init__()
-        self.start, self.steps = progress.step, steps
-        self.began = time.monotonic()
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if not sys.stdout.isatty():
-            return
-        done = batch + 1
-        each = (time.monotonic() - self.began) / done
-        left = each * (self.steps - self.start - done)
-        line = f"step {self.start + done} of {self.steps}, {left / 60:.0f} min to go"
-        print(f"\r{line:78}", end="\r", flush=True)
