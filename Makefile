@@ -4,7 +4,7 @@ RUN = $(VENV)/bin/python
 # Twice quiet: errors alone, and nothing of newer versions of pip.
 PIP = $(RUN) -m pip -qq --disable-pip-version-check
 
-.PHONY: install demo chat test fuzz lint docs clean
+.PHONY: install demo chat test fuzz mutants lint docs clean
 
 install: $(VENV)/installed
 
@@ -31,6 +31,11 @@ test: install
 # Tens of thousands of generated cases, other ones at every run; the suite tries some.
 fuzz: install
 	MAML_TF_FUZZ_TIMES=30 $(RUN) -m pytest -m fuzz -n 2 --dist worksteal tests
+
+# Small faults in a sample of lines: do tests notice? Those that none does are listed.
+mutants: install
+	@$(PIP) install -e '.[mutants]'
+	$(RUN) tests/mutants.py
 
 lint: install
 	$(VENV)/bin/ruff check .
