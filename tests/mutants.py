@@ -112,7 +112,7 @@ def mutants(file: str, generator: random.Random) -> list[Mutant]:
 
 
 class Changed(SourceFileLoader):
-    """Loads and finds one module by a text that lies elsewhere.
+    """Finds and loads one module by a text that lies elsewhere; a plugin of pytest.
 
     Its code names that file, so AutoGraph and tracebacks see what runs; its `__file__`
     is the module's own.
@@ -122,6 +122,10 @@ class Changed(SourceFileLoader):
         name = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         super().__init__(name, str(ROOT / file))
         self.text = text
+
+    def pytest_sessionstart(self) -> None:
+        # Before pytest's own, which would load the modules whose examples are run.
+        sys.meta_path.insert(0, self)
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
         if name != self.name:
@@ -170,8 +174,8 @@ def run_tests(tests: list[str], folder: Path, *more: str, plugins: Any = ()) -> 
 def try_mutant(file: str, source: str, tests: list[str], seconds: float) -> str:
     def work(folder: Path) -> int:
         (folder / "changed.py").write_text(source)
-        sys.meta_path.insert(0, Changed(file, folder / "changed.py"))
-        return run_tests(tests, folder, "-x")
+        changed = Changed(file, folder / "changed.py")
+        return run_tests(tests, folder, "-x", plugins=[changed])
 
     status, _ = forked(work, seconds)
     return "late" if status is None else "killed" if status else "survived"
