@@ -63,3 +63,11 @@ def test_class_digests_know_a_class_by_its_texts():
     assert before.class_digests()["leave"] != after.class_digests()["x"]
     assert before.text_digests()["leave"] == after.text_digests()["bye"]
     assert len(before.text_digests()["greet"]) == 2
+
+
+def test_a_selection_may_have_a_name_of_its_own():
+    corpus = Corpus(TEXTS, LABELS, groups=("a", "b", "c"), name="shop")
+    chosen = corpus.select(["greet"])
+    assert (chosen.texts, chosen.groups) == (("hi", "hello"), ("a", "b"))
+    assert chosen.name == "shop"
+    assert corpus.select(["greet"], name="greetings").name == "greetings"

@@ -110,6 +110,7 @@ def test_people_are_split_by_the_last_digit_of_their_number():
     assert sorted(sum(parts.values(), ()), key=int) == [str(n) for n in range(20)]
     with pytest.raises(CorpusError, match="none of them in the split 'validation'"):
         _corpus(3).split("validation")
+    assert _corpus(3).with_at_least(3).groups == ("0", "1", "2")
     with pytest.raises(CorpusError, match="nobody of 3 has more than 4"):
         _corpus(3).with_at_least(5)
 
@@ -131,6 +132,24 @@ def test_turns_that_do_not_fit_are_left_off_and_counted():
     assert encoded.lengths.tolist() == [11]
     with pytest.raises(CorpusError, match="within 8 tokens"):
         encode_dialogues(corpus, _bytes, TEMPLATE, max_length=8)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5])
+def test_a_dialogue_is_cropped_when_a_turn_of_the_person_is_left_off(count):
+    turns = tuple(Turn("hi", place % 2 == 1) for place in range(count))
+    corpus = DialogueCorpus((Dialogue("a", turns),), "one")
+    # One token begins the dialogue, and a turn takes one, two and the two of its end;
+    # what the other says last is not learned from.
+    learned = 1 + 5 * (count - count % 2)
+    whole, short = (
+        encode_dialogues(corpus, _bytes, TEMPLATE, max_length=length)
+        if length >= 11
+        else None
+        for length in (learned, learned - 1)
+    )
+    assert (whole.cropped, whole.lengths.tolist()) == (0, [learned])
+    if short:
+        assert (short.cropped, short.lengths.tolist()) == (1, [learned - 10])
 
 
 def test_the_persona_is_shown_only_when_asked_for():

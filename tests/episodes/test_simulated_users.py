@@ -167,3 +167,13 @@ def test_thumbs_go_both_ways():
     )
     assert sorted(task.thumbs) == [0, 0, 1, 1]
     assert "?" not in REPLIES[task.query[0, 0]]
+
+
+def test_users_are_drawn_until_one_tells_enough_replies_apart():
+    pool = ReplyPool(tuple(REPLIES), ("hi",), np.zeros(len(REPLIES), int))
+    fed, asking = User(BY_NAME["food"], 1), User(BY_NAME["asks back"], 1)
+    shape = {"support": 2, "query": 1, "random": np.random.default_rng(0)}
+    users = iter([fed, fed, asking])
+    assert draw_feedback_task(pool, lambda random: next(users), **shape).user is asking
+    with pytest.raises(CorpusError, match="'food' tells 0 pairs"):
+        draw_feedback_task(pool, lambda random: fed, **shape)
