@@ -10,6 +10,7 @@ from maml_tf.episodes.dialogue_tokens import encode_dialogues
 from maml_tf.episodes.dialogues import Dialogue, DialogueCorpus, Turn
 from maml_tf.episodes.persona_episodes import persona_episodes
 
+SIDES = ("support", "query")
 TEMPLATE = ChatTemplate((250,), (251,), (252,), (253, 254))
 
 
@@ -185,9 +186,12 @@ def test_a_task_is_one_person_and_its_number_decides_it():
         np.testing.assert_array_equal(y, y_again)
     sizes = {x["support_targets"].shape[1] for x, _ in drawn[0]}
     assert sizes <= {1, 2}
-    for x, _ in drawn[0]:
-        for name in ("support_inputs", "query_inputs"):
-            digits = x[name]["token_ids"][:, :, 5]  # after start, before_user, "hi "
-            assert (digits == digits[:, :1]).all()
+    for x, y in drawn[0]:
+        support, query = (x[f"{side}_inputs"]["token_ids"] for side in SIDES)
+        assert query.shape[:2] == y.shape[:2] == (3, 2)
+        dialogues = np.concatenate([support, query], axis=1)
+        digits = dialogues[:, :, 5]  # after start, before_user, "hi "
+        assert (digits == digits[:, :1]).all()
+        assert all(len(np.unique(of, axis=0)) == len(of) for of in dialogues)
     with pytest.raises(CorpusError, match="0 of 10 people have so many"):
         persona_episodes(encoded, support=3, query=2)

@@ -50,6 +50,7 @@ def test_confusable_tasks_are_drawn_from_neighbours():
     for index in range(0, 20, 2):
         options = {"ways": 4, "confusable_share": 1.0, "similarities": near}
         classes = mixture(**options).sample(index).classes
+        assert len(set(classes.tolist())) == 4
         assert classes.max() - classes.min() < 8
 
 

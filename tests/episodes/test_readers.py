@@ -152,6 +152,32 @@ def test_home_assistant_is_reproducible_and_names_its_templates():
     )
 
 
+def test_home_assistant_slots_take_every_value_of_their_range(monkeypatch):
+    level = {"range": {"from": 1, "to": 7, "step": 2}}
+    exact = {"range": {"from": 1, "to": 3, "step": 0}}
+    content = {
+        "lists": {
+            "level": level,
+            "exact": exact,
+            "shade": {"values": ["dim", "<low>"]},
+        },
+        "expansion_rules": {"low": "low"},
+        "intents": {
+            "Level": {"data": [{"sentences": ["set {level}"]}]},
+            "Exact": {"data": [{"sentences": ["put {exact}"]}]},
+            "Shade": {"data": [{"sentences": ["turn {shade} {4..6}"]}]},
+        },
+    }
+    monkeypatch.setattr("home_assistant_intents.get_languages", lambda: {"en"})
+    monkeypatch.setattr("home_assistant_intents.get_intents", lambda code: content)
+    corpus = read_corpus("home_assistant_intents:en")
+    shades = [f"turn {shade} {n}" for shade in ("dim", "low") for n in (4, 5, 6)]
+    assert sorted(corpus.texts) == [
+        *("put 1", "put 2", "put 3", "set 1", "set 3", "set 5", "set 7"),
+        *shades,
+    ]
+
+
 def test_home_assistant_in_several_languages():
     corpus = read_corpus("home_assistant_intents:de,fr")
     assert set(corpus.groups) == {"de", "fr"}
