@@ -163,6 +163,10 @@ def test_files_of_a_folder_are_one_bot(write):
             "nlu:\n- intent: a\n  examples: |\n    - [c][{}]\n",
             "line 4, marks an entity",
         ),
+        (
+            'nlu:\n- intent: a\n  examples: "- [c][{}]"\n',
+            "line 3, marks an entity",
+        ),
         ("nlu: [", "line 1, is not YAML"),
         ("nlu:\n- a: b: c\n", "line 2, is not YAML"),
         ("nlu: \x07", "is not YAML"),
@@ -198,6 +202,7 @@ def test_older_markdown_is_recognised_by_its_ending(write):
     [
         ("[a b](c)", "a b", 0),
         ("[a](c:d e)[b](c)", "ab", 1),
+        ("[a](c:a)", "a", 0),
         ('[a]{"entity": "c", "value": "}"}.', "a.", 1),
         ('[a][{"entity": "c", "value": "x"}, {"entity": "d"}]!', "a!", 1),
         ('[a]{"entity": "c", "value": "a"}', "a", 0),
