@@ -4,6 +4,7 @@ import pytest
 
 from maml_tf.episodes import CorpusError, read_corpus
 from maml_tf.episodes.rasa_entities import without_entities
+from maml_tf.episodes.rasa_responses import rasa_text, read_rasa_responses
 
 EVERYTHING = """\
 version: "3.1"
@@ -212,3 +213,15 @@ def test_older_markdown_is_recognised_by_its_ending(write):
 )
 def test_marks_of_entities_are_taken_off(example, text, synonyms):
     assert without_entities(example, "line 1") == (text, synonyms)
+
+
+def test_a_written_bot_can_be_read_by_people_and_by_the_reader(write):
+    long = "so " * 100 + "groß"
+    text = rasa_text(
+        [("größe", ["wie groß?"]), ("lines", ["one\ntwo"])], [("größe", [long])]
+    )
+    for line in ("- intent: größe", "    - wie groß?", f'  - text: "{long}"'):
+        assert line in text.splitlines()
+    path = write("nlu.yml", text)
+    assert read_corpus(path).class_counts() == {"größe": 1, "lines": 1}
+    assert read_rasa_responses(path) == [("utter_größe", long)]

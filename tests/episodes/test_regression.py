@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from maml_tf.episodes.regression import KINDS, regression_episodes
 from maml_tf.episodes.sampler import SamplingError
@@ -30,9 +31,35 @@ def test_lines_and_quadratics_are_polynomials(kind, degree):
         )
 
 
+@pytest.mark.parametrize(
+    ("kind", "unit", "x", "y"),
+    [
+        ("sinusoid", (0, 0, 0), np.pi / 2, 0.1),
+        ("sinusoid", (1, 0.5, 0), np.pi, 5),
+        ("line", (0, 0, 0), 2, -5),
+        ("line", (1, 1, 0), 2, 5),
+        ("quadratic", (0, 0, 0), 0, 0.8),
+        ("quadratic", (1, 1, 1), 0, 4),
+        ("absolute_value", (0, 0, 0), 0, -4),
+        ("absolute_value", (1, 1, 1), 0, 2),
+    ],
+)
+def test_functions_at_the_ends_of_what_is_drawn(kind, unit, x, y):
+    assert float(KINDS[kind](tf.constant(float(x)), unit)) == pytest.approx(y)
+
+
+def test_functions_do_not_follow_from_where_they_are_seen():
+    for x, _ in regression_episodes(["line"], tasks_per_batch=1, steps=3):
+        inputs, targets = (x[f"support_{of}"][0, :, 0] for of in ("inputs", "targets"))
+        slope, _ = np.polyfit(inputs, targets, 1)
+        # Inputs are five times what a slope is, if both come of the same draw.
+        assert np.abs(inputs[0] / 5 - slope) > 1e-3
+
+
 def test_kinds_are_named_and_all_come():
     x, _ = next(iter(regression_episodes(tuple(KINDS), name_kinds=True)))
     assert set(x["kind"].numpy()) == set(range(4))
+    assert x["support_inputs"].shape == x["query_inputs"].shape == (25, 10, 1)
 
 
 def test_a_batch_is_a_function_of_seed_and_number():
