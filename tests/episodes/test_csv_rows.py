@@ -65,6 +65,7 @@ def test_empty_rows_are_counted_and_quotes_kept(write):
         ("text,label\na\n", "line 2, has no label"),
         ("text,label\na,x\n\u200b,y\n", "line 3, has no text"),
         ("text,label\na,x\0\n", "line 2, holds a NUL byte"),
+        ("\ntext,label\na,x\0\n", "line 3, holds a NUL byte"),
         ("text,label\n", "holds no rows"),
         ("", "holds no rows"),
         (b"text,label\nhi\x81,x\n", "line 2, is not UTF-8"),

@@ -1,6 +1,7 @@
 """Corpora from files and packages, and what is said of bad ones."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -138,6 +139,20 @@ def test_unreadable_and_unknown(tmp_path):
         read_corpus("csv:nowhere.csv")
     with pytest.raises(CorpusError, match=r"not known; give jsonl:"):
         read_corpus("parquet:x")
+
+
+def test_a_folder_that_may_not_be_looked_into(write, monkeypatch):
+    folder = write("bot/greet/1.txt", "hi").parent
+    look = Path.iterdir
+
+    def refused(self):
+        if self == folder:
+            raise PermissionError(13, "Permission denied")
+        return look(self)
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(CorpusError, match="greet cannot be read: Permission denied"):
+        read_corpus(f"directory:{folder.parent}")
 
 
 def test_home_assistant_is_reproducible_and_names_its_templates():

@@ -72,6 +72,14 @@ def test_training_users_look_at_no_word_that_others_look_at():
     assert any(taste.score("my dog") for taste in of_words)
 
 
+def test_a_taste_for_words_has_two_to_six_of_them():
+    random = np.random.default_rng(0)
+    for words, counts in (("abcdefgh", {2, 3, 4, 5, 6}), ("abc", {2, 3})):
+        users = [draw_user("train", random, words) for _ in range(200)]
+        drawn = [user.taste.name.split(" | ") for user in users]
+        assert {len(of) for of in drawn if of[0] in words} == counts
+
+
 def test_no_word_or_mark_of_a_held_out_taste_moves_a_training_taste():
     assert len({taste.name for part in TASTES.values() for taste in part}) == sum(
         len(part) for part in TASTES.values()
