@@ -31,12 +31,12 @@ define_rate(
     "Step size of the outer loop; 3e-4 for --learner=projection unless it is given.",
 )
 define_count("steps", 300, "Meta-steps in all; 200 for projection unless given.")
-define_count("validate_every", 50, "Steps between validations.")
+define_count("validate_every", 25, "Steps between validations.")
 define_count("validation_episodes", 100, "Episodes of one.", least=2)
 define_count(
     "patience",
-    None,
-    "Stops after so many validations in a row without a new best; by default never.",
+    4,
+    "Stops after so many validations in a row without a new best.",
 )
 define_share(
     "averaging",

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from maml_tf.base_learners.split_encoder import TokenStates, UpperEncoder, embed_states
+from maml_tf.episodes.dataset import prefetched
 from maml_tf.episodes.mixture import CorpusMixture, MixtureTask
 from maml_tf.episodes.sampler import EpisodeSampler
 from maml_tf.evaluation.vector_episodes import vector_episode_accuracies
@@ -214,7 +215,8 @@ def _batches(
 
     example = _episode(mixture.sample(0), states, joint, settings, 1)
     signature = keras.tree.map_structure(specification, example)
-    return tf.data.Dataset.from_generator(generate, output_signature=signature)
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    return prefetched(dataset, 2)
 
 
 def _episode(

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from maml_tf.episodes import EpisodeSampler
+from maml_tf.episodes.dataset import prefetched
 from maml_tf.episodes.sampler import large_classes
 from maml_tf.learners import RotatingPrototypicalNetwork
 
@@ -132,7 +133,8 @@ class RotatingEpisodes:
         signature = keras.tree.map_structure(
             lambda a: tf.TensorSpec(a.shape, a.dtype), self.episode(0)
         )
-        return tf.data.Dataset.from_generator(generate, output_signature=signature)
+        dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+        return prefetched(dataset, 2)
 
 
 def train_rotating(

@@ -74,6 +74,8 @@ def _train(settings: TrainSettings, data: TaskData) -> None:
             validate=lambda learner: validate(learner, encoded["validation"]),
             validate_every=FLAGS.validate_every,
             patience=FLAGS.patience,
+            # A few classes may have nothing to add to what the weights know already.
+            judge_start=True,
             callbacks=(
                 keras.callbacks.TensorBoard(
                     run.folder / "tensorboard", write_graph=False
