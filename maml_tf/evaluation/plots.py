@@ -10,20 +10,23 @@ def plot_curves(rows: list[dict[str, float]], path: str | Path) -> None:
     """Draws training loss and validation accuracy against steps into a PNG file.
 
     Args:
-        rows: one dict per validation, with `step`, `loss` and `validation_accuracy`.
+        rows: one dict per validation, with `step`, `validation_accuracy` and, but for
+            that before the first step, `loss`.
         path: the PNG file to write.
     """
-    steps = [row["step"] for row in rows]
+    trained = [row for row in rows if "loss" in row]
     figure = new_figure(9, 3.5)
     left, right = figure.subplots(1, 2)
-    left.plot(steps, [row["loss"] for row in rows], marker="o")
+    left.plot(
+        [row["step"] for row in trained], [row["loss"] for row in trained], marker="o"
+    )
     left.set(
         xlabel="meta-training steps",
         ylabel="loss on the questions of training tasks",
         title="Mistakes in training",
     )
     right.errorbar(
-        steps,
+        [row["step"] for row in rows],
         [100 * row["validation_accuracy"] for row in rows],
         yerr=[100 * row.get("validation_ci95", 0.0) for row in rows],
         marker="o",
