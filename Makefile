@@ -4,7 +4,7 @@ RUN = $(VENV)/bin/python
 # Twice quiet: errors alone, and nothing of newer versions of pip.
 PIP = $(RUN) -m pip -qq --disable-pip-version-check
 
-.PHONY: install demo chat test fuzz mutants lint docs clean
+.PHONY: install demo chat test fuzz mutants versions coverage lint docs clean
 
 install: $(VENV)/installed
 
@@ -36,6 +36,16 @@ fuzz: install
 mutants: install
 	@$(PIP) install -e '.[mutants]'
 	$(RUN) tests/mutants.py
+
+# The wheel, with the oldest and the newest of all packages that it declares.
+versions: install
+	@$(PIP) install -e '.[versions]'
+	$(RUN) tests/versions.py
+
+# What the suite runs of the package and the scripts; page and figures in coverage/.
+coverage: install
+	@$(PIP) install -e '.[coverage]'
+	$(RUN) -m pytest -n 2 --dist worksteal --cov --cov-report=html --cov-report=term:skip-covered
 
 lint: install
 	$(VENV)/bin/ruff check .
