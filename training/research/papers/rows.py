@@ -13,9 +13,9 @@ from training.common.loop import meta_train
 from training.common.run import Run, weights_digest
 from training.research.papers.report import without_infinities
 
-# Parts of a training, between which a checkpoint may be written.
-PARTS = 200
-LONGEST_PART = 100
+# Parts of a training, between which a checkpoint may be written. Each starts `fit` and
+# its pipeline anew, which takes as long as a thousand meta-steps of the smallest net.
+PARTS = 40
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,7 @@ def run_row(
 def _part(row: Row, learner: MetaLearner) -> int:
     """Meta-steps of a part, in whole executions: Keras ends an epoch at those only."""
     size = learner.steps_per_execution
-    wanted = min(max(size, row.meta_steps // PARTS), LONGEST_PART)
-    return max(1, wanted // size) * size
+    return max(1, row.meta_steps // PARTS // size) * size
 
 
 def _file_name(name: str) -> str:
