@@ -168,6 +168,8 @@ def error_from(code: str, sentence: str) -> Exception:
 
     >>> error_from("INVALID_ARGUMENT", "x\\nassertion failed: [No text.]\\n\\t [[y]]")
     RequestError('No text.')
+    >>> error_from("CANCELLED", "CANCELLED")
+    Overloaded('CANCELLED')
     """
     sentence = sentence_in(sentence)
     if _NO_SIGNATURE.search(sentence):
@@ -175,7 +177,8 @@ def error_from(code: str, sentence: str) -> Exception:
     if code in ("INVALID_ARGUMENT", "NOT_FOUND", "OUT_OF_RANGE"):
         kind = StaleStateError if OTHER_VERSION in sentence else RequestError
         return kind(sentence)
-    if code in ("UNAVAILABLE", "RESOURCE_EXHAUSTED"):
+    # gRPC cancels what a server that stops has received and not begun.
+    if code in ("UNAVAILABLE", "RESOURCE_EXHAUSTED", "CANCELLED"):
         return Overloaded(sentence)
     return ServiceError(f"{code}: {sentence}")
 

@@ -16,7 +16,11 @@ DTYPES = {
     **dict.fromkeys(("state", "temperature", "top_p"), "float32"),
     **dict.fromkeys(("top_k", "seed", "max_new_tokens"), "int32"),
 }
-STATUS = {"OK": 200, "INVALID_ARGUMENT": 400, "NOT_FOUND": 404, "UNAVAILABLE": 503}
+# gRPC cancels what a server that stops has received and not begun.
+STATUS = {
+    **{"OK": 200, "INVALID_ARGUMENT": 400, "NOT_FOUND": 404},
+    **{"UNAVAILABLE": 503, "CANCELLED": 503},
+}
 
 
 class Answer(NamedTuple):
