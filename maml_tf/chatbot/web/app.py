@@ -103,7 +103,9 @@ def create_app(
         Mount("/", StaticFiles(directory=PAGE, html=True)),
     ]
     handlers = {
-        RequestError: _refuse,
+        Refused: _refuse_as_it_says,
+        NotStored: partial(_refuse, status=507),
+        RequestError: partial(_refuse, status=400),
         ServiceError: partial(_fail, status=503),
         OSError: partial(_fail, status=507),
         sqlite3.Error: partial(_fail, status=507),
@@ -226,11 +228,13 @@ def _places_of(bot: Any) -> dict[str, Any]:
     return {"places": [asdict(place) for place in bot.map()]}
 
 
-async def _refuse(request: Request, error: Exception) -> Response:
-    status = 507 if isinstance(error, NotStored) else 400
-    if isinstance(error, Refused):
-        status = error.status
+async def _refuse(request: Request, error: Exception, status: int) -> Response:
     return JSONResponse({"error": str(error)}, status)
+
+
+async def _refuse_as_it_says(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return await _refuse(request, error, error.status)
 
 
 async def _fail(request: Request, error: Exception, status: int) -> Response:

@@ -13,8 +13,7 @@ from training.common.loop import meta_train
 from training.common.run import Run, weights_digest
 from training.research.papers.report import without_infinities
 
-# Parts of a training, between which a checkpoint may be written. Each starts `fit` and
-# its pipeline anew, which takes as long as a thousand meta-steps of the smallest net.
+# Parts of a training, between which a checkpoint may be written.
 PARTS = 40
 
 

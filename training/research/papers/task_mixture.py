@@ -18,6 +18,7 @@ from maml_tf.evaluation.pictures import new_figure, save_picture
 from maml_tf.learners import MetaLearner, TaskSimilarityMAML
 from training.research.papers.rows import Row
 from training.research.papers.sinusoid import (
+    CLIP_NORM,
     LOSS,
     TASKS,
     network,
@@ -48,7 +49,7 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
 
     def compiled(make: Callable[[], MetaLearner]) -> MetaLearner:
         # Unclipped, one task that runs away can spoil the rest of the training.
-        return with_adam(make(), steps, global_clipnorm=10.0)
+        return with_adam(make(), steps, global_clipnorm=CLIP_NORM)
 
     def training(start: int) -> tf.data.Dataset:
         return regression_episodes(
