@@ -22,8 +22,8 @@ from absl import app, flags
 
 from .common.flag_types import define_path
 from .common.model_places import check_place, client_at
+from .common.onednn import without_onednn
 from .common.running import run_script
-from .common.steady_memory import keep_no_kernels
 
 FLAGS = flags.FLAGS
 
@@ -73,7 +73,7 @@ def main(argv: list[str]) -> None:
         token = secrets.token_urlsafe(16)
     # Bound before the model is loaded, so that a port that is taken is said at once.
     listening = bind(FLAGS.host, FLAGS.port)
-    keep_no_kernels()
+    without_onednn()
     config = uvicorn.Config(
         application(token),
         log_level="warning",

@@ -17,8 +17,8 @@ import signal
 from absl import app, flags
 
 from .common.flag_types import define_path
+from .common.onednn import without_onednn
 from .common.running import run_script
-from .common.steady_memory import keep_no_kernels
 
 define_path("saved_model", None, "saved_models/NAME.", required=True)
 flags.DEFINE_string("name", None, "The model's name; the folder's own by default.")
@@ -34,7 +34,7 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> None:
-    keep_no_kernels()
+    without_onednn()
     from maml_tf.serving.model_server import ModelServer
 
     standard_logging.getLogger("maml_tf").setLevel(standard_logging.INFO)

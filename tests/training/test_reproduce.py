@@ -3,12 +3,14 @@
 import json
 from dataclasses import replace
 
+import keras
 import pytest
 from script_runs import run
 
+from maml_tf import MAML
 from training.research.papers import sinusoid, task_mixture
 from training.research.papers.row_names import UnknownRowError, named_rows
-from training.research.papers.rows import run_row
+from training.research.papers.rows import choices_digest, run_row
 
 
 def row(meta_steps=2, *, seed=0, episodes=4):
@@ -43,6 +45,17 @@ def test_a_finished_row_is_read_back(tmp_path):
     once = run_row(row(), tmp_path, episodes=4)
     again = replace(row(), evaluate=refuse)
     assert run_row(again, tmp_path, episodes=4) == once
+
+
+def test_what_a_learner_is_compiled_and_made_with_is_part_of_the_digest():
+    def digest(rate=1e-3, **options):
+        keras.utils.clear_session()
+        learner = MAML(keras.Sequential([keras.layers.Dense(1)]), **options)
+        learner.compile(keras.optimizers.Adam(rate), loss="mse")
+        return choices_digest(learner)
+
+    assert digest() == digest()
+    assert len({digest(), digest(2e-3), digest(inner_learning_rate=0.5)}) == 3
 
 
 def test_rows_of_another_run_stay_in_the_report(tmp_path):

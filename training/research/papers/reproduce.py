@@ -16,11 +16,11 @@ from absl import app, flags
 
 from training.common.files import write_aside
 from training.common.flag_types import define_count, define_path, define_seed
+from training.common.onednn import with_onednn
 from training.common.result_rows import ResultRows
 from training.common.running import run_script
 from training.research.papers.report import report_text
 from training.research.papers.row_names import UnknownRowError, named_rows
-from training.research.papers.rows import run_row
 
 TABLES = ("sinusoid", "omniglot", "task_mixture")
 flags.DEFINE_enum("table", None, TABLES, "Which table.", required=True)
@@ -39,6 +39,9 @@ FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> None:
+    with_onednn()
+    from training.research.papers.rows import run_row
+
     table = importlib.import_module(f"training.research.papers.{FLAGS.table}")
     rows = table.rows(FLAGS.data_dir, FLAGS.seed, FLAGS.meta_steps, FLAGS.episodes)
     names = [row.name for row in rows]

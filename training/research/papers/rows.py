@@ -1,5 +1,7 @@
 """One row of a table: trained, evaluated, and kept for what it was asked."""
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,10 +69,16 @@ def run_row(
         What the row was made under, as a digest, and `name`, `figures`, `published`,
         `budget` with the training's seconds, `episodes` and `seed`.
     """
+    # Layers are named by counting; the digest has their names.
+    keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     learner = row.make()
     learner.build_from_episode(next(iter(row.training(0)))[0])
-    content = {"start": weights_digest(learner), **row.content()}
+    content = {
+        "start": weights_digest(learner),
+        "choices": choices_digest(learner),
+        **row.content(),
+    }
     settings = RowSettings(row.name, row.meta_steps, seed, row.budget)
     with Run.within(work_dir, _file_name(row.name), settings, content) as run:
 
@@ -101,6 +109,14 @@ def run_row(
         "episodes": episodes,
         "seed": seed,
     }
+
+
+def choices_digest(learner: MetaLearner) -> str:
+    """64 hexadecimal digits of what a compiled learner was made and compiled with."""
+    choices = {**learner.get_config(), "compiled": learner.get_compile_config()}
+    # What JSON cannot hold would be written as the place in memory that it has today.
+    text = json.dumps(choices, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _part(row: Row, learner: MetaLearner) -> int:
