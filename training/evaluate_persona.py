@@ -9,6 +9,10 @@ pretrained, fine-tuned for each person, with the same dialogues in front of the 
 With --joint_dir, a run of --inner_steps=0, also tuned on all training people at once.
 The rates and steps of fine-tuning are chosen on validation people.
 
+Every method also replies in the middle of dialogues that were not learned from, beside
+the person's own reply nearest to what was asked (response selection): how often a reply
+touches on the sentences that describe the person, and what learning and replying cost.
+
 Writes persona.json, persona.md and persona.png.
 """
 
@@ -43,6 +47,13 @@ define_count("people", None, "At most so many people are judged; all by default.
 flags.DEFINE_list(
     "fine_tuning_rates", ["3e-4", "1e-3", "3e-3"], "Adam's, tried on validation people."
 )
+define_count(
+    "replies",
+    1,
+    "Dialogues of each person in the middle of which every method replies; 0 for none.",
+    least=0,
+)
+define_count("reply_tokens", 32, "Tokens of such a reply at most.", most=512)
 define_path("output", None, "The JSON file; persona.json in --model_dir by default.")
 FLAGS = flags.FLAGS
 
@@ -70,7 +81,15 @@ def main(argv: list[str]) -> None:
 
     from .common.persona_judge import Judge
 
-    judge = Judge(settings, supports, steps, FLAGS.queries, FLAGS.people)
+    judge = Judge(
+        settings,
+        supports,
+        steps,
+        FLAGS.queries,
+        FLAGS.people,
+        FLAGS.replies,
+        FLAGS.reply_tokens,
+    )
     began = time.monotonic()
     tuned = read_dialogues(settings.dialogues).split("validation")
     result = judge.table(
@@ -95,6 +114,10 @@ def main(argv: list[str]) -> None:
     )
     written = json.loads(output.read_text())
     tables = table_of(written)
+    if "replies" in written:
+        from .common.persona_replies import tables_of
+
+        tables += f"\n\n{tables_of(written['replies'])}"
     write_aside(output.with_suffix(".md"), lambda path: path.write_text(tables + "\n"))
 
     from .common.persona_plot import plot_persona

@@ -13,6 +13,7 @@ from training.common.persona_flags import PersonaSettings, settings_of_run
 from training.common.persona_weights import load_initial, save_trained
 from training.common.run import RunError
 
+NAMES = ["anna", "bert", "carl", "dora", "emil", "fred", "gina", "hans", "jane", "kurt"]
 TINY = (
     "--base_learner=scratch:num_layers=1,hidden_dim=8,num_heads=2",
     "--lora_rank=2",
@@ -31,7 +32,11 @@ TINY = (
 def dialogues(tmp_path_factory):
     path = tmp_path_factory.mktemp("dialogues") / "people.jsonl"
     rows = [
-        {"persona_id": person, "turns": ["hi", f"ho {person} {number}!"]}
+        {
+            "persona_id": person,
+            "persona": [f"i am {NAMES[person]}."],
+            "turns": ["hi", f"ho {NAMES[person]} {number}!", "who?", "me", "ah"],
+        }
         for person in range(10)
         for number in range(4)
     ]
@@ -70,6 +75,7 @@ def test_methods_are_judged_on_the_same_people(trained):
         "--inner_steps=1",
         "--queries=1",
         "--fine_tuning_rates=1e-3",
+        "--reply_tokens=3",
     )
     assert done.returncode == 0, done.stderr
     result = json.loads((trained / "persona.json").read_text())
@@ -90,8 +96,35 @@ def test_methods_are_judged_on_the_same_people(trained):
     assert "| pretrained |" in written and written in done.stdout
     assert "| meta-trained, 1 steps | +0.000 ± 0.000 | +0.000 ± 0.000 |" in written
     assert (trained / "persona.png").read_bytes()[:4] == b"\x89PNG"
+    _replies_are_told(result["replies"], written)
     # Where files lay on this machine is nobody else's business.
     assert result["settings"]["dialogues"] == "people.jsonl"
+
+
+def _replies_are_told(replies, written):
+    methods = {
+        "pretrained",
+        "pretrained, in context",
+        "fine-tuned a person, 1 steps",
+        "meta-trained, 1 steps",
+        "meta-trained, in context",
+        "response selection",
+    }
+    assert set(replies["costs"]) == methods
+    assert set(replies["consistency"]) == methods | {"what they said"}
+    # The people's own first reply has the word of their sentence and of no one else's.
+    own = {"own": 100.0, "others": 0.0, "above": 100.0, "above_ci95": 0.0}
+    assert replies["consistency"]["what they said"] == own
+    assert replies["consistency"]["response selection"] == own
+    for sample, name in zip(replies["samples"], NAMES[8:], strict=True):
+        assert sample["asked"] == ["hi"]
+        assert sample["replies"]["response selection"].startswith(f"ho {name}")
+        assert set(sample["replies"]) == methods | {"what they said"}
+    learned = {name: cost["bytes"] for name, cost in replies["costs"].items()}
+    assert learned["pretrained"] == learned["pretrained, in context"] == 0
+    assert learned["meta-trained, 1 steps"] == learned["meta-trained, in context"] > 0
+    assert "| what they said | 100.0 % | +100.0 ± 0.0 |" in written
+    assert "Person 8: i am jane." in written
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from maml_tf.default_learner import default_learner
 from maml_tf.episodes.dialogue_tokens import encode_dialogues
 from maml_tf.episodes.dialogues import DialogueCorpus
 from maml_tf.evaluation.perplexity import (
@@ -19,8 +20,11 @@ from maml_tf.evaluation.perplexity import (
     persona_tasks,
 )
 from maml_tf.inner_loop.update_rules import Adam
+from maml_tf.serving import Client
+from maml_tf.serving.learner_transport import LearnerTransport
 
 from .persona_flags import PersonaSettings, make_persona_learner
+from .persona_replies import Replies, people_of
 from .persona_weights import load_initial, load_trained
 
 # name, number of dialogues -> a loss a person.
@@ -36,6 +40,8 @@ class Judge:
         steps: numbers of inner steps.
         queries: dialogues to foretell.
         people: the most people that are judged, or None.
+        asked: dialogues of each person in which replies are written, or 0.
+        reply_tokens: the most tokens of a reply.
     """
 
     def __init__(
@@ -45,9 +51,13 @@ class Judge:
         steps: list[int],
         queries: int,
         people: int | None,
+        asked: int = 0,
+        reply_tokens: int = 32,
     ) -> None:
         self.settings, self.supports, self.steps = settings, supports, steps
         self.queries, self.people = queries, people
+        self.asked, self.reply_tokens = asked, reply_tokens
+        self.replies: Replies | None = None
         self.losses: Losses = {}
         self.seconds: dict[str, float] = {}
 
@@ -65,11 +75,23 @@ class Judge:
         tuner = make_persona_learner(plain, update_rule=Adam(rates[0]))
         tasks = self._tasks(tuner, judged)
         held = self._tasks(tuner, validation)
+        if self.asked:
+            people = people_of(
+                judged,
+                self._encode(tuner, judged),
+                tasks,
+                support=max(self.supports),
+                asked=self.asked,
+            )
+            self.replies = Replies(people, self.reply_tokens)
         self._add("pretrained", tuner, tasks, judged, steps=[0], context=False)
+        self._write("pretrained", tuner)
         self._add("pretrained, in context", tuner, tasks, judged, [0], context=True)
+        self._write("pretrained, in context", tuner, context=True)
         best = self._best_rate(plain, None, held, validation, rates, most)
         tuner = self._tuner(plain, None, best)
         self._add("fine-tuned a person", tuner, tasks, judged, self.steps)
+        self._write(f"fine-tuned a person, {most} steps", tuner, learns=True)
         if joint is not None:
             settings, joint_folder = joint
             settings = replace(settings, learner="maml")
@@ -78,18 +100,38 @@ class Judge:
             )
             tuned = self._tuner(settings, joint_folder, after)
             self._add("tuned on all", tuned, tasks, judged, [0])
+            self._write("tuned on all", tuned)
             self._add("tuned on all, in context", tuned, tasks, judged, [0], True)
+            self._write("tuned on all, in context", tuned, context=True)
             self._add("tuned on all, then a person", tuned, tasks, judged, self.steps)
-        ours = make_persona_learner(self.settings)
+            self._write(
+                f"tuned on all, then a person, {most} steps", tuned, learns=True
+            )
+        own = self.settings.inner_steps or self.steps[0]
+        ours = make_persona_learner(self.settings, inner_steps=own)
         load_trained(folder, ours)
         self._add("meta-trained", ours, tasks, judged, [0, *self.steps])
-        steps = [self.settings.inner_steps or self.steps[0]]
+        steps = [own]
+        self._write(f"meta-trained, {steps[0]} steps", ours, learns=True)
         self._add("meta-trained, in context", ours, tasks, judged, steps, True)
+        self._write("meta-trained, in context", ours, learns=True, context=True)
+        if self.replies is not None:
+            self.replies.select(_embedding())
         return self._result(best)
+
+    def _write(
+        self, name: str, learner: Any, *, learns: bool = False, context: bool = False
+    ) -> None:
+        if self.replies is not None:
+            began = time.monotonic()
+            self.replies.write(name, learner, learns=learns, context=context)
+            print(f"{name}: replies, {time.monotonic() - began:.0f} s", flush=True)
 
     def _tuner(self, settings: PersonaSettings, start: Path | None, rate: float) -> Any:
         """Adam on a person's dialogues, from the pretrained model or from a run."""
-        learner = make_persona_learner(settings, update_rule=Adam(rate))
+        learner = make_persona_learner(
+            settings, update_rule=Adam(rate), inner_steps=max(self.steps)
+        )
         if start is not None:
             load_initial(start, learner.base_learner)
         return learner
@@ -186,4 +228,10 @@ class Judge:
             },
             "loss_above_meta_trained": differences,
             "losses": self.losses,
+            **({} if self.replies is None else {"replies": self.replies.result()}),
         }
+
+
+def _embedding() -> Any:
+    """From texts to vectors of the default text encoder."""
+    return Client(LearnerTransport(default_learner())).embed
