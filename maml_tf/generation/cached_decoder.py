@@ -40,9 +40,10 @@ class CachedDecoder:
                 "the backbone of a causal language model."
             )
         self._model = kind(backbone=backbone, preprocessor=None)
-        # Traced and never run: what shape the family's cache has.
+        # Traced and never run: what shape the family's cache has. Of one token alone
+        # Keras would warn that a softmax over it is 1.
         built = tf.function(self._model._build_cache).get_concrete_function(
-            tf.TensorSpec([1, 1], tf.int32)
+            tf.TensorSpec([1, 2], tf.int32)
         )
         self._shape = built.structured_outputs[-1].shape.as_list()
         self._dtype = built.structured_outputs[-1].dtype

@@ -1,5 +1,6 @@
 """Generation in the graph against one token at a time without a cache."""
 
+import warnings
 from types import SimpleNamespace
 
 import keras
@@ -194,3 +195,10 @@ def test_an_encoder_generates_nothing():
     encoder = keras_nlp.models.BertBackbone(20, 1, 1, 4, 8)
     with pytest.raises(BaseLearnerError, match="no text with a BertBackbone"):
         Generator(SimpleNamespace(backbone=encoder, tokenizer=None, chat_template=None))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_making_one_warns_of_nothing(family):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        Generator(make_model(family))
