@@ -60,6 +60,7 @@ class Judge:
         self.replies: Replies | None = None
         self.losses: Losses = {}
         self.seconds: dict[str, float] = {}
+        self._last: tuple[Any, Any, Any] = (None, None, None)
 
     def table(
         self,
@@ -156,7 +157,15 @@ class Judge:
     def _scorer(
         self, learner: Any, steps: int, corpus: DialogueCorpus
     ) -> PersonaScorer:
-        return PersonaScorer(learner, self._encode(learner, corpus), steps)
+        """A scorer of at least so many steps; a learner's last one, if that will do.
+
+        Each has to be traced, which takes longer than most of what it is asked.
+        """
+        last, used, scored = self._last
+        if used is not learner or scored is not corpus or last.steps < steps:
+            last = PersonaScorer(learner, self._encode(learner, corpus), steps)
+            self._last = (last, learner, corpus)
+        return last
 
     def _add(
         self,
@@ -169,12 +178,16 @@ class Judge:
     ) -> None:
         steps = list(steps)
         began = time.monotonic()
-        scorer = self._scorer(learner, max(steps), corpus)
+        scorer = self._scorer(learner, max(*steps, *self.steps), corpus)
         # Without steps and context the number of dialogues makes no difference.
         same = steps == [0] and not context
         for support in self.supports[:1] if same else self.supports:
             for task in tasks:
-                every = scorer.adapted(task.support[:support])
+                every = (
+                    [scorer.start()]
+                    if steps == [0]
+                    else scorer.adapted(task.support[:support])
+                )
                 for step in steps:
                     loss = scorer.loss(every[step], task, support if context else 0)
                     label = name if len(steps) == 1 else f"{name}, {step} steps"

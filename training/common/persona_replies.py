@@ -60,6 +60,7 @@ class Replies:
         self.people, self.max_new_tokens = people, max_new_tokens
         self.texts: dict[str, list[list[str]]] = {SAID: [p.said for p in people]}
         self.costs: dict[str, dict[str, float]] = {}
+        self._last: tuple[Any, Any] = (None, None)
 
     def write(self, name: str, learner: Any, *, learns: bool, context: bool) -> None:
         """Lets a language model write.
@@ -70,7 +71,9 @@ class Replies:
             learns: whether it takes its inner steps on a person's dialogues.
             context: whether these stand before what is asked.
         """
-        client = Client(LearnerTransport(learner), timeout=SECONDS)
+        if self._last[0] is not learner:  # each client traces anew
+            self._last = (learner, Client(LearnerTransport(learner), timeout=SECONDS))
+        client = self._last[1]
 
         def learn(person: Person) -> Any:
             if not learns:
