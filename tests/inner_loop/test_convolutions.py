@@ -93,6 +93,25 @@ def test_under_xla():
     assert_the_same(operation, shapes, xla=True)
 
 
+def test_channels_first_are_channels_last_turned():
+    """TensorFlow's own kernels take them on a GPU alone; the mapped form anywhere."""
+    random = np.random.default_rng(0)
+    inputs = tf.constant(random.normal(size=(3, 2, 7, 6, 4)))
+    filters = tf.constant(random.normal(size=(3, 3, 2, 4, 5)))
+
+    def mapped(inputs, layout):
+        def task(element):
+            return [tf.nn.conv2d(*element, 2, "SAME", data_format=layout)]
+
+        run = tf.function(lambda *given: over_tasks(task, list(given)), autograph=False)
+        return run(inputs, filters)[0]
+
+    first = mapped(tf.transpose(inputs, [0, 1, 4, 2, 3]), "NCHW")
+    assert first.shape == (3, 2, 5, 4, 3)
+    last = mapped(inputs, "NHWC")
+    np.testing.assert_allclose(tf.transpose(first, [0, 1, 3, 4, 2]), last, rtol=1e-12)
+
+
 def test_a_window_as_tensorflow_places_it():
     window = make_window(
         [7, 6], [3, 2], strides=[2, 2], dilations=[1, 1], padding="SAME"

@@ -98,12 +98,25 @@ def test_config_round_trip(make):
         np.testing.assert_array_equal(mine, theirs)
 
 
+def test_rates_that_nobody_chose():
+    assert GradientDescent().get_config()["learning_rate"] == 0.01
+    assert Adam().get_config()["learning_rate"] == 0.001
+
+
 @pytest.mark.parametrize("name", ["learned_descent", "per_layer_per_step", "meta_sgd"])
 def test_learned_rates_start_exactly_where_they_were_told_to(name, float64):
     rule, _ = built(RULES[name](), "float64")
     rates = np.concatenate([np.ravel(rate) for rate in rule.learned_rates()])
     assert rates.dtype == "float64"
     assert set(rates.tolist()) == {0.1}
+
+
+def test_what_is_built_again_keeps_its_weights(make):
+    rule, weights = built(make())
+    before = [id(variable) for variable in rule.variables]
+    assert rule.built
+    rule.build_for([keras.Variable(w) for w in weights])
+    assert [id(variable) for variable in rule.variables] == before
 
 
 def test_momentum_and_adam_are_those_of_keras():
