@@ -24,6 +24,7 @@ class LearnerTransport:
         learner: a built learner over texts, or over a language model.
         limits, calibration, class_names: see `ServedLearner`; the last two are for
             intents alone.
+        max_tokens: see `ServedLanguageModel`; for language models alone.
 
     Example:
 
@@ -42,10 +43,11 @@ class LearnerTransport:
         limits: "Limits | None" = None,
         calibration: Calibration | None = None,
         class_names: bool = False,
+        max_tokens: int = 1024,
     ) -> None:
         self.served: ServedLearner | ServedLanguageModel
         if isinstance(learner, MAML) and hasattr(learner.base_learner, "chat_template"):
-            self.served = ServedLanguageModel(learner, limits)
+            self.served = ServedLanguageModel(learner, limits, max_tokens)
         else:
             self.served = ServedLearner(
                 learner,

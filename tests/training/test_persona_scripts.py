@@ -9,7 +9,9 @@ from safetensors.numpy import load_file
 from script_runs import ROOT, command, run
 
 from maml_tf import MAML, MetaSGD, create_causal_lm
+from training.common.language_learner import plain_language_learner
 from training.common.persona_flags import PersonaSettings, settings_of_run
+from training.common.persona_replies import Person, Replies
 from training.common.persona_weights import load_initial, save_trained
 from training.common.run import RunError
 
@@ -99,6 +101,17 @@ def test_methods_are_judged_on_the_same_people(trained):
     _replies_are_told(result["replies"], written)
     # Where files lay on this machine is nobody else's business.
     assert result["settings"]["dialogues"] == "people.jsonl"
+
+
+def test_replies_after_more_than_an_export_would_read():
+    long = [[("hi", "a word " * 200)]] * 3
+    person = Person("a", ("i talk.",), long, [["hi"]], ["ho"])
+    replies = Replies([person], 2)
+    tiny = "scratch:num_layers=1,hidden_dim=8,num_heads=2"
+    learner = plain_language_learner(tiny, rank=2, steps=1)
+    replies.write("in context", learner, learns=True, context=True)
+    assert len(replies.texts["in context"][0]) == 1
+    assert "consistency" not in replies.result()  # nobody to compare with
 
 
 def _replies_are_told(replies, written):

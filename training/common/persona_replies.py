@@ -20,6 +20,7 @@ from maml_tf.evaluation.persona_consistency import consistency
 from maml_tf.evaluation.response_selection import ResponseSelection
 from maml_tf.serving import Client
 from maml_tf.serving.learner_transport import LearnerTransport
+from maml_tf.serving.limits import Limits
 
 from .tables import markdown_table
 
@@ -27,6 +28,9 @@ from .tables import markdown_table
 Exchanges = list[tuple[str, str]]
 SAID, SELECTED = "what they said", "response selection"
 SECONDS = 600.0
+# No dialogues are refused that the losses were measured on.
+LIMITS = Limits(examples=10**6, queries=10**6, text_bytes=10**7)
+MAX_TOKENS = 10**6
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,8 @@ class Replies:
             context: whether these stand before what is asked.
         """
         if self._last[0] is not learner:  # each client traces anew
-            self._last = (learner, Client(LearnerTransport(learner), timeout=SECONDS))
+            transport = LearnerTransport(learner, limits=LIMITS, max_tokens=MAX_TOKENS)
+            self._last = (learner, Client(transport, timeout=SECONDS))
         client = self._last[1]
 
         def learn(person: Person) -> Any:
