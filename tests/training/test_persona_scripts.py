@@ -11,7 +11,7 @@ from script_runs import ROOT, command, run
 from maml_tf import MAML, MetaSGD, create_causal_lm
 from training.common.language_learner import plain_language_learner
 from training.common.persona_flags import PersonaSettings, settings_of_run
-from training.common.persona_replies import Person, Replies
+from training.common.persona_replies import Person, Replies, tables_of
 from training.common.persona_weights import load_initial, save_trained
 from training.common.run import RunError
 
@@ -112,6 +112,11 @@ def test_replies_after_more_than_an_export_would_read():
     replies.write("in context", learner, learns=True, context=True)
     assert len(replies.texts["in context"][0]) == 1
     assert "consistency" not in replies.result()  # nobody to compare with
+
+
+def test_a_reply_is_one_cell_of_its_table():
+    sample = {"person": "a", "persona": [], "asked": ["hi"], "replies": {"x": "a|b\nc"}}
+    assert "| x | a\\|b c |" in tables_of({"costs": {}, "samples": [sample]})
 
 
 def _replies_are_told(replies, written):

@@ -55,6 +55,8 @@ class Judge:
         reply_tokens: int = 32,
     ) -> None:
         self.settings, self.supports, self.steps = settings, supports, steps
+        # Inner steps of the meta-trained learner; a run of none gets the first number.
+        self.own_steps = settings.inner_steps or steps[0]
         self.queries, self.people = queries, people
         self.asked, self.reply_tokens = asked, reply_tokens
         self.replies: Replies | None = None
@@ -108,13 +110,13 @@ class Judge:
             self._write(
                 f"tuned on all, then a person, {most} steps", tuned, learns=True
             )
-        own = self.settings.inner_steps or self.steps[0]
-        ours = make_persona_learner(self.settings, inner_steps=own)
+        ours = make_persona_learner(self.settings, inner_steps=self.own_steps)
         load_trained(folder, ours)
         self._add("meta-trained", ours, tasks, judged, [0, *self.steps])
-        steps = [own]
-        self._write(f"meta-trained, {steps[0]} steps", ours, learns=True)
-        self._add("meta-trained, in context", ours, tasks, judged, steps, True)
+        self._write(f"meta-trained, {self.own_steps} steps", ours, learns=True)
+        self._add(
+            "meta-trained, in context", ours, tasks, judged, [self.own_steps], True
+        )
         self._write("meta-trained, in context", ours, learns=True, context=True)
         if self.replies is not None:
             self.replies.select(_embedding())
@@ -154,18 +156,17 @@ class Judge:
             show_persona=self.settings.show_persona,
         )
 
-    def _scorer(
-        self, learner: Any, steps: int, corpus: DialogueCorpus
-    ) -> PersonaScorer:
-        """A scorer of at least so many steps; a learner's last one, if that will do.
+    def _scorer(self, learner: Any, corpus: DialogueCorpus) -> PersonaScorer:
+        """The scorer of a learner, of all the steps that anything is asked after.
 
-        Each has to be traced, which takes longer than most of what it is asked.
+        Each has to be traced, which takes longer than most of what it is asked, so a
+        learner's is kept until another learner is scored.
         """
-        last, used, scored = self._last
-        if used is not learner or scored is not corpus or last.steps < steps:
-            last = PersonaScorer(learner, self._encode(learner, corpus), steps)
-            self._last = (last, learner, corpus)
-        return last
+        if self._last[:2] != (learner, corpus):
+            steps = max(self.own_steps, *self.steps)
+            scorer = PersonaScorer(learner, self._encode(learner, corpus), steps)
+            self._last = (learner, corpus, scorer)
+        return self._last[2]
 
     def _add(
         self,
@@ -178,7 +179,7 @@ class Judge:
     ) -> None:
         steps = list(steps)
         began = time.monotonic()
-        scorer = self._scorer(learner, max(*steps, *self.steps), corpus)
+        scorer = self._scorer(learner, corpus)
         # Without steps and context the number of dialogues makes no difference.
         same = steps == [0] and not context
         for support in self.supports[:1] if same else self.supports:
@@ -211,7 +212,7 @@ class Judge:
         support = self.supports[len(self.supports) // 2]
         found = {}
         for rate in rates:
-            scorer = self._scorer(self._tuner(settings, start, rate), most, corpus)
+            scorer = self._scorer(self._tuner(settings, start, rate), corpus)
             losses = [
                 scorer.loss(scorer.adapted(task.support[:support])[most], task)
                 for task in tasks

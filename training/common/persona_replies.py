@@ -248,13 +248,10 @@ def tables_of(replies: dict[str, Any], shown: int = 3) -> str:
         said = [["asked", sample["asked"][-1]], *map(list, sample["replies"].items())]
         found.append(
             f"Person {sample['person']}: {' '.join(sample['persona'])}\n\n"
-            + markdown_table(["", ""], [[a, _one_line(b)] for a, b in said])
+            # A reply may have lines of its own, which would end its cell.
+            + markdown_table(["", ""], [[a, " ".join(b.split())] for a, b in said])
         )
     return "\n\n".join(found)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _turns(exchanges: Exchanges) -> list[str]:
