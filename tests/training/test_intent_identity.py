@@ -114,6 +114,13 @@ def test_more_steps_in_the_same_folder_give_a_fresh_folders_vectors(
     np.testing.assert_allclose(many, fresh, rtol=1e-5, atol=1e-6)
 
 
+def test_an_encoder_goes_no_further_than_validation_classes_say(dataset_dir, tmp_path):
+    # Trained at a rate that ruins it: the encoder that it started from is better.
+    ruined = trained(tmp_path, dataset_dir, steps=3, rate=10.0)
+    frozen = trained(tmp_path, dataset_dir, "frozen")
+    np.testing.assert_allclose(ruined, frozen, rtol=1e-5, atol=1e-6)
+
+
 def measured(folder, dataset_dir, results, *, one, ways=3, episodes=6, learner):
     data = prepare(dataset_dir, one.upper, folder)
     settings = row_settings(
@@ -183,6 +190,7 @@ def test_all_that_a_row_depends_on_is_in_its_identity(tmp_path):
         digest(one=replace(start, projection=RotationSettings(9))),
         digest("frozen"),
         digest("encoder"),
+        digest("encoder", shots=(1,)),
     ]
     assert len({digest(), *others}) == len(others) + 1
     # Nor is anything in it that a learner does not depend on.

@@ -1,6 +1,6 @@
 """A projection behind a frozen encoder, meta-trained over vectors computed once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import keras
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from maml_tf.base_learners.whitening import WithinClassWhitening
 
 MOST_ROWS = 60
-# Of the way from the closed form to the trained projection.
+# Of the way from where a training began to where it ended.
 SHARES = (0.0, 0.5, 1.0)
 EPISODES = 300
 
@@ -66,10 +66,10 @@ def train_projection(
     return train_rotating(run, projection, episodes, settings)
 
 
-def keep_best_projection(
-    head: keras.Model,
-    start: list[np.ndarray],
-    vectors: np.ndarray,
+def keep_best_for_classes(
+    model: keras.Model | keras.layers.Layer,
+    start: Sequence[np.ndarray],
+    embed: Callable[[], np.ndarray],
     labels: np.ndarray,
     *,
     ways: int,
@@ -77,16 +77,17 @@ def keep_best_projection(
     queries: int = 5,
     seed: int = 0,
 ) -> float:
-    """Sets `head` to the best point between the closed form and where it is.
+    """Sets `model` to the best point between where its training began and where it is.
 
-    On few training texts meta-training overfits, and the closed form that it starts
-    from is the better projection; on many the trained one is. Validation episodes tell.
+    On few training texts meta-training overfits, and what it started from is better; on
+    many the trained weights are. Validation episodes tell.
 
     Args:
-        head: trained; from vectors to vectors.
-        start: its weights before training.
-        vectors: `[texts, dim]` of validation classes.
-        labels: the class of each.
+        model: trained.
+        start: its trainable weights before training.
+        embed: the vectors `[texts, dim]` of texts of validation classes by the model as
+            it stands.
+        labels: the class of each text.
         ways, queries, seed: of the episodes; fewer ways where fewer classes are large
             enough.
         shots: numbers of examples; what is compared is the mean over them.
@@ -102,8 +103,8 @@ def keep_best_projection(
     >>> start = [np.eye(2, dtype="float32")]
     >>> layer.set_weights([np.ones((2, 2), "float32")])  # tells nothing apart
     >>> corners = np.repeat(np.eye(2, dtype="float32"), 3, axis=0)
-    >>> keep_best_projection(head, start, corners, np.repeat(["a", "b"], 3), ways=2,
-    ...                      shots=[1], queries=2)
+    >>> keep_best_for_classes(head, start, lambda: np.asarray(head(corners)),
+    ...                       np.repeat(["a", "b"], 3), ways=2, shots=[1], queries=2)
     0.0
     """
     ways = min(ways, large_classes(labels, shots=max(shots), queries=queries))
@@ -111,10 +112,10 @@ def keep_best_projection(
         return 1.0
 
     def judge(share: float) -> float:
-        moved = np.asarray(head(vectors))
+        vectors = embed()
         each = [
             vector_episode_accuracies(
-                moved,
+                vectors,
                 labels,
                 shots=number,
                 ways=ways,
@@ -126,4 +127,4 @@ def keep_best_projection(
         ]
         return float(np.mean(each))
 
-    return keep_best_share(head, start, judge, shares=SHARES)
+    return keep_best_share(model, start, judge, shares=SHARES)

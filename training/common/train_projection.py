@@ -22,7 +22,7 @@ from maml_tf.evaluation.vector_episodes import (
 from .files import write_aside
 from .finished import INITIAL, finish
 from .learner_flags import base_learner_options
-from .projection import first_of_each, keep_best_projection, train_projection
+from .projection import first_of_each, keep_best_for_classes, train_projection
 from .rotation import RotationSettings
 from .run import Run, weights_digest
 from .seen_by_delta import tell_of_seen
@@ -73,10 +73,10 @@ def train_projection_of_flags(settings: ProjectionSettings, data: TaskData) -> N
             templates=templates["train"],
         )
         shape = shape_of_tasks()
-        share = keep_best_projection(
+        share = keep_best_for_classes(
             projected.projection,
             start,
-            vectors["validation"],
+            lambda: np.asarray(projected.projection(vectors["validation"])),
             labels["validation"],
             ways=FLAGS.ways,
             shots=[FLAGS.shots],

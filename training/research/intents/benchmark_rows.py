@@ -27,7 +27,7 @@ class RowSettings:
         ways, queries, episodes, seed, judge_on: the protocol.
         first_layer: of the cut.
         encoder, projection: trainings that the learner has, None for the others.
-        chosen_by: numbers of shots by which a projection's share was chosen.
+        chosen_by: numbers of shots by which it was chosen how far a training goes.
     """
 
     dataset: str

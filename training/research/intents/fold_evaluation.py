@@ -43,7 +43,7 @@ def row_settings(
         judge_on: `test`, or `validation` for choosing settings.
     """
     base = learner.removesuffix(WITH_NAMES)
-    projects = base.endswith("projection")
+    projects, trains = base.endswith("projection"), base.startswith("encoder")
     return [
         RowSettings(
             dataset=dataset,
@@ -59,9 +59,9 @@ def row_settings(
             seed=benchmark.seed,
             judge_on=judge_on,
             first_layer=benchmark.first_layer,
-            encoder=benchmark.encoder if base.startswith("encoder") else None,
+            encoder=benchmark.encoder if trains else None,
             projection=benchmark.projection if projects else None,
-            chosen_by=shots if projects else (),
+            chosen_by=shots if projects or trains else (),
         )
         for number in shots
     ]

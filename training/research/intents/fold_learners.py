@@ -18,14 +18,13 @@ from training.research.intents.intent_data import IntentData
 from training.research.intents.kept_training import (
     ENCODER,
     PROJECTION,
-    train_kept,
+    train_encoder,
     train_projection,
     whiten,
 )
 from training.research.intents.kept_vectors import kept_vectors
 
 SEQUENCE_LENGTH = 64
-TRAINED_TOKENS = 16
 
 
 @dataclass(frozen=True)
@@ -123,27 +122,31 @@ def fold_vectors(
         regime: `full` or `low`.
         learner: `frozen`, `whitened`, `projection`, `encoder` or
             `encoder_projection`.
-        shots, ways: for which adapting is timed, and the projection's share chosen.
+        shots, ways: for which adapting is timed, and it is chosen how far a training goes.
     """
     place = f"{data.name}-{fold}-{regime}"
     training = data.training_rows(fold, regime)
-    upper, seconds = benchmark.upper, 0.0
-    if learner.startswith("encoder"):
-        upper = benchmark.make_upper()
-        seconds = train_kept(
-            upper,
-            data.lower.states.batch(training, TRAINED_TOKENS),
-            data.labels[training],
-            benchmark.encoder,
-            work_dir=benchmark.work_dir,
-            name=f"encoder-{place}",
-        )
     split = data.split(fold)
     rows = {
         "validation": data.rows_of(split.validation.classes),
         "test": data.rows_of(split.test.classes),
         "training": first_of_each(training, data.labels[training]),
     }
+    upper, seconds = benchmark.upper, 0.0
+    if learner.startswith("encoder"):
+        upper = benchmark.make_upper()
+        seconds = train_encoder(
+            upper,
+            data.lower.states,
+            data.labels,
+            training,
+            rows["validation"],
+            work_dir=benchmark.work_dir,
+            name=f"encoder-{place}",
+            shots=shots,
+            ways=ways,
+            settings=benchmark.encoder,
+        )
     labels = {name: data.labels[chosen] for name, chosen in rows.items()}
     vectors = _embed(benchmark, data, upper, place, rows)
     transform: Callable[[np.ndarray], np.ndarray] = np.asarray

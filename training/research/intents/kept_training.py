@@ -7,13 +7,19 @@ from typing import Any
 import keras
 import numpy as np
 
+from maml_tf.base_learners.split_encoder import (
+    TokenStates,
+    UpperEncoder,
+    embed_states,
+)
 from maml_tf.base_learners.whitening import WithinClassWhitening
 from training.common.digests import arrays_digest
-from training.common.projection import first_of_each, keep_best_projection
+from training.common.projection import first_of_each, keep_best_for_classes
 from training.common.rotation import RotatingEpisodes, RotationSettings, train_rotating
 from training.common.run import Run, weights_digest
 
 PROJECTION = RotationSettings()
+TRAINED_TOKENS = 16
 ENCODER = RotationSettings(steps=100, ways=16, learning_rate=1e-4)
 
 
@@ -68,10 +74,12 @@ def train_projection(
         work_dir=work_dir,
         name=name,
     )
-    share = keep_best_projection(
+    validated, validation_labels = validation
+    share = keep_best_for_classes(
         layer,
         start,
-        *validation,
+        lambda: np.asarray(layer(validated)),
+        validation_labels,
         ways=ways,
         shots=shots,
         queries=queries,
@@ -79,6 +87,59 @@ def train_projection(
     )
     print(f"  {100 * share:.0f} % of the way trained, by validation", flush=True)
     return Projection(layer, share, seconds)
+
+
+def train_encoder(
+    upper: UpperEncoder,
+    states: TokenStates,
+    labels: np.ndarray,
+    training: np.ndarray,
+    validation: np.ndarray,
+    *,
+    work_dir: Path,
+    name: str,
+    shots: tuple[int, ...],
+    ways: int = 5,
+    queries: int = 5,
+    settings: RotationSettings = ENCODER,
+) -> float:
+    """Trains layers of an encoder in place; how far they go validation chooses.
+
+    Args:
+        upper: the trained layers.
+        states: of every text, by the layers below.
+        labels: the class of every text.
+        training, validation: numbers of texts, of training and of validation classes.
+        work_dir, name: where the training is kept; see `train_kept`.
+        shots, ways, queries: of the validation episodes that choose the share.
+        settings: of the training; its seed also fixes the validation episodes.
+
+    Returns:
+        Seconds of training.
+    """
+    start = [variable.numpy() for variable in upper.trainable_variables]
+    seconds = train_kept(
+        upper,
+        states.batch(training, TRAINED_TOKENS),
+        labels[training],
+        settings,
+        work_dir=work_dir,
+        name=name,
+        jit_compile=False,  # XLA folds constants of these layers for many minutes
+    )
+    rows = first_of_each(validation, labels[validation])
+    share = keep_best_for_classes(
+        upper,
+        start,
+        lambda: embed_states(upper, states, rows),
+        labels[rows],
+        ways=ways,
+        shots=shots,
+        queries=queries,
+        seed=settings.seed,
+    )
+    print(f"  {100 * share:.0f} % of the way trained, by validation", flush=True)
+    return seconds
 
 
 def whiten(vectors: np.ndarray, labels: np.ndarray) -> Projection:
