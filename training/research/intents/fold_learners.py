@@ -122,7 +122,7 @@ def fold_vectors(
         regime: `full` or `low`.
         learner: `frozen`, `whitened`, `projection`, `encoder` or
             `encoder_projection`.
-        shots, ways: for which adapting is timed, and it is chosen how far a training goes.
+        shots, ways: for which adapting is timed, and chosen how far a training goes.
     """
     place = f"{data.name}-{fold}-{regime}"
     training = data.training_rows(fold, regime)

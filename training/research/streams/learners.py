@@ -53,9 +53,10 @@ class Stored:
 
     def scores(self, vectors: np.ndarray) -> np.ndarray:
         found = np.full((len(vectors), self.intents), -np.inf)
+        asked = self.transform(vectors)
         for label, own in self.kept.items():
             total = self.transform(own).sum(axis=0)
-            found[:, label] = self.transform(vectors) @ (total / np.linalg.norm(total))
+            found[:, label] = asked @ (total / np.linalg.norm(total))
         return found
 
     def transform(self, vectors: np.ndarray) -> np.ndarray:
@@ -96,7 +97,9 @@ class OnlineMetaLearner(Stored):
         )
         encoder = keras.Sequential([keras.Input((dim,)), self.map])
         self.learner = PrototypicalNetwork(encoder, distance="cosine", scale=10.0)
-        self.learner.compile(keras.optimizers.Adam(1e-4))
+        # Of a few steps of one small product: to trace it for every new learner, and
+        # every number of ways, would take many times as long as they do.
+        self.learner.compile(keras.optimizers.Adam(1e-4), run_eagerly=True)
         self.steps, self.random = steps, np.random.default_rng(seed)
 
     def teach(self, vectors: np.ndarray, labels: np.ndarray) -> None:
