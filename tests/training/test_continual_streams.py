@@ -13,6 +13,7 @@ from training.research.streams.learners import (
     NearestExample,
     OnlineMetaLearner,
     Stored,
+    WithNames,
     herding,
 )
 from training.research.streams.measure import on_stream
@@ -145,3 +146,30 @@ def test_the_report(stream, tmp_path, capsys):
     assert f"| made up | 5 | f stored | {100 * row['accuracy']:.1f} |" in text
     assert "takes 0.012 s as intent 16." in text
     assert (tmp_path / "found.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_name_is_one_more_example_of_its_intent_and_taught_once(stream):
+    names = np.roll(np.eye(DIM), 3, axis=0)[: stream.intents]
+    named, plain = WithNames(Stored(stream.intents), names), Stored(stream.intents)
+    rows = np.concatenate([stream.taught[0], stream.taught[1]])
+    vectors, labels = stream.vectors[rows], stream.labels[rows]
+    intents = np.unique(labels)
+    plain.teach(np.concatenate([vectors, names[intents]]), np.append(labels, intents))
+    for part in np.array_split(np.arange(len(rows)), 3):  # intents met more than once
+        named.teach(vectors[part], labels[part])
+    asked = stream.vectors[stream.asked[1]]
+    np.testing.assert_allclose(named.scores(asked), plain.scores(asked))
+    assert named.held() == plain.held() == (len(rows) + len(intents)) * DIM
+
+
+def test_names_of_a_stream_stand_in_the_order_of_arrival(corpus):
+    random = np.random.default_rng(1)
+    groups = groups_of(corpus, None, 3, random)
+    vectors = random.normal(size=(len(corpus.texts), DIM))
+    names = {
+        intent: np.full(DIM, number) for number, intent in enumerate(corpus.classes)
+    }
+    options = {"examples": 5, "questions": 6, "random": random}
+    found = make_stream(corpus, vectors, groups, names=names, **options)
+    order = [intent for group in groups for intent in group]
+    assert found.names[:, 0].tolist() == [corpus.classes.index(name) for name in order]

@@ -20,6 +20,7 @@ from absl import app, flags
 from maml_tf.base_learners import create_text_encoder
 from maml_tf.base_learners.presets import directory_in_wheel
 from maml_tf.episodes import read_corpus
+from maml_tf.episodes.class_names import name_as_words
 from maml_tf.evaluation.features import Embedder
 from maml_tf.evaluation.memories import Reservoir
 from training.common.digests import arrays_digest, encoder_digest
@@ -36,6 +37,7 @@ from training.research.streams.learners import (
     NearestExample,
     OnlineMetaLearner,
     Stored,
+    WithNames,
     herding,
 )
 from training.research.streams.learning_time import seconds_of_one_more
@@ -101,6 +103,7 @@ def main(argv: list[str]) -> None:
     name = FLAGS.name or corpus.name
     with Run.within(FLAGS.work_dir, "vectors", VectorSettings(), content) as run:
         vectors = run.array("vectors", lambda: embedder.embed_texts(texts))
+    words = embedder.embed_texts([name_as_words(intent) for intent in corpus.classes])
     path = Path(FLAGS.results)
     rows = ResultRows(path, place=PLACE)
     content = {"corpus": corpus.digest(), **content}
@@ -136,6 +139,7 @@ def main(argv: list[str]) -> None:
                     examples=examples,
                     questions=FLAGS.questions,
                     random=random,
+                    names=dict(zip(corpus.classes, words, strict=True)),
                 )
             )
         _measure_setting(streams, examples, measured)
@@ -205,7 +209,7 @@ def _measure_setting(
 
 def makers(stream: Stream, examples: int, seed: int) -> Makers:
     """From a method's name to a new learner of the stream."""
-    intents, dim = stream.intents, stream.vectors.shape[1]
+    intents, dim, names = stream.intents, stream.vectors.shape[1], stream.names
     directory = FLAGS.base_learner.removeprefix("wheel:")
     found: Makers = {
         "a bot, all examples stored": lambda: Stored(intents),
@@ -218,6 +222,11 @@ def makers(stream: Stream, examples: int, seed: int) -> Makers:
         ),
         "h nearest example": lambda: NearestExample(intents),
     }
+    if names is not None:
+        found["a bot, names as well"] = lambda: WithNames(Stored(intents), names)
+        found["f joint training, names as well"] = lambda: WithNames(
+            Joint(intents, dim), names
+        )
     for size in (1, 5, 20):
         if size < examples:
             sampled = _sampled(size, seed)

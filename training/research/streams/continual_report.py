@@ -8,6 +8,7 @@ from training.common.files import write_aside
 from training.common.tables import markdown_table, percent
 
 Row = dict[str, Any]
+NAMED = "names as well"
 HEADER = (
     *("corpus", "examples", "method", "accuracy", "forgetting", "beyond joint"),
     *("backward", "forward", "last arrival, s", "MB"),
@@ -43,13 +44,13 @@ def streams_table(rows: list[Row]) -> str:
         key=lambda row: (row["corpus"], row["examples"], row["method"]),
     )
     joint = {
-        (row["corpus"], row["examples"]): row["forgetting"]
+        _ceiling(row): row["forgetting"]
         for row in streams
         if row["method"].startswith("f ")
     }
     lines = []
     for row in streams:
-        ceiling = joint.get((row["corpus"], row["examples"]))
+        ceiling = joint.get(_ceiling(row))
         beyond = None if ceiling is None else row["forgetting"] - ceiling
         lines.append(
             [
@@ -119,6 +120,11 @@ def users_table(rows: list[Row]) -> str:
         if row["kind"] == "time"
     ]
     return "\n\n".join([markdown_table(header, lines), *times])
+
+
+def _ceiling(row: Row) -> tuple[str, int, bool]:
+    """What the joint training that a row is held against shares with it."""
+    return row["corpus"], row["examples"], row["method"].endswith(NAMED)
 
 
 def _points(share: float | None) -> str:

@@ -71,6 +71,32 @@ def herding(intents: int, size: int) -> Stored:
     return Stored(intents, lambda own: herd(own, size))
 
 
+class WithNames:
+    """Takes the name of an intent for one more example of it, as the bot does.
+
+    Args:
+        learner: is taught the names, each with its intent's first examples.
+        names: the vectors of all names, `[intents, dim]`.
+    """
+
+    def __init__(self, learner: ContinualLearner, names: np.ndarray) -> None:
+        self.learner, self.names = learner, names
+        self.known: set[int] = set()
+
+    def teach(self, vectors: np.ndarray, labels: np.ndarray) -> None:
+        new = sorted(set(np.unique(labels).tolist()) - self.known)
+        self.known.update(new)
+        self.learner.teach(
+            np.concatenate([vectors, self.names[new]]), np.concatenate([labels, new])
+        )
+
+    def scores(self, vectors: np.ndarray) -> np.ndarray:
+        return self.learner.scores(vectors)
+
+    def held(self) -> int:
+        return self.learner.held()
+
+
 class NearestExample(Stored):
     """The intent of the nearest taught example."""
 

@@ -1,6 +1,7 @@
 """Intents that arrive in groups: what is taught, asked, and left for corrections."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ class Stream:
         taught: rows to learn from, of each arrival.
         asked: rows to answer, of each arrival.
         left: rows of neither, of all intents.
+        names: vectors of the intents' names, `[intents, dim]`, if there are any.
     """
 
     vectors: np.ndarray
@@ -28,6 +30,7 @@ class Stream:
     taught: list[np.ndarray]
     asked: list[np.ndarray]
     left: np.ndarray
+    names: np.ndarray | None = None
 
     @property
     def intents(self) -> int:
@@ -77,8 +80,17 @@ def make_stream(
     examples: int,
     questions: int,
     random: np.random.Generator,
+    names: Mapping[str, np.ndarray] | None = None,
 ) -> Stream:
     """Draws what is taught and asked of every intent.
+
+    Args:
+        corpus: whose classes arrive.
+        vectors: of its texts, `[texts, dim]`.
+        groups: the intents of each arrival.
+        examples, questions: of each intent.
+        random: draws them.
+        names: the vector of each intent's name.
 
     Raises:
         CorpusError: if an intent has too few texts.
@@ -108,4 +120,5 @@ def make_stream(
         taught,
         asked,
         np.concatenate(left),
+        None if names is None else np.stack([names[intent] for intent in order]),
     )
