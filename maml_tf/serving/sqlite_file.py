@@ -13,35 +13,43 @@ from pathlib import Path
 
 from maml_tf.serving.results import NotStored, RequestError
 
-VERSION = 1
-# The first two are all that a store of version 0 has.
+VERSION = 2
+# What each version has beside the one before it; a store of version 0 has the first two
+# tables alone.
 TABLES = (
-    """CREATE TABLE IF NOT EXISTS bots (
-        bot TEXT PRIMARY KEY, revision INTEGER NOT NULL,
-        state BLOB, state_revision INTEGER)""",
-    """CREATE TABLE IF NOT EXISTS examples (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, bot TEXT NOT NULL,
-        text TEXT NOT NULL, label TEXT NOT NULL)""",
-    "CREATE INDEX IF NOT EXISTS examples_of_bot ON examples (bot, id)",
-    # What a chatbot keeps beside: see maml_tf.chatbot.
-    """CREATE TABLE responses (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, bot TEXT NOT NULL,
-        intent TEXT NOT NULL, response TEXT NOT NULL)""",
-    "CREATE INDEX responses_of_bot ON responses (bot, intent, id)",
-    """CREATE TABLE verdicts (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, bot TEXT NOT NULL,
-        text TEXT NOT NULL, reply TEXT NOT NULL, liked INTEGER NOT NULL)""",
-    "CREATE INDEX verdicts_of_bot ON verdicts (bot, id)",
-    """CREATE TABLE events (
-        number INTEGER PRIMARY KEY AUTOINCREMENT, bot TEXT NOT NULL,
-        moment TEXT NOT NULL, kind TEXT NOT NULL, summary TEXT NOT NULL,
-        changes TEXT NOT NULL, undone INTEGER NOT NULL DEFAULT 0)""",
-    "CREATE INDEX events_of_bot ON events (bot, number)",
-    """CREATE TABLE vectors (
-        model TEXT NOT NULL, text TEXT NOT NULL, vector BLOB NOT NULL,
-        PRIMARY KEY (model, text)) WITHOUT ROWID""",
+    (
+        """CREATE TABLE IF NOT EXISTS bots (
+            bot TEXT PRIMARY KEY, revision INTEGER NOT NULL,
+            state BLOB, state_revision INTEGER)""",
+        """CREATE TABLE IF NOT EXISTS examples (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, bot TEXT NOT NULL,
+            text TEXT NOT NULL, label TEXT NOT NULL)""",
+        "CREATE INDEX IF NOT EXISTS examples_of_bot ON examples (bot, id)",
+        # What a chatbot keeps beside: see maml_tf.chatbot.
+        """CREATE TABLE responses (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, bot TEXT NOT NULL,
+            intent TEXT NOT NULL, response TEXT NOT NULL)""",
+        "CREATE INDEX responses_of_bot ON responses (bot, intent, id)",
+        """CREATE TABLE verdicts (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, bot TEXT NOT NULL,
+            text TEXT NOT NULL, reply TEXT NOT NULL, liked INTEGER NOT NULL)""",
+        "CREATE INDEX verdicts_of_bot ON verdicts (bot, id)",
+        """CREATE TABLE events (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, bot TEXT NOT NULL,
+            moment TEXT NOT NULL, kind TEXT NOT NULL, summary TEXT NOT NULL,
+            changes TEXT NOT NULL, undone INTEGER NOT NULL DEFAULT 0)""",
+        "CREATE INDEX events_of_bot ON events (bot, number)",
+        """CREATE TABLE vectors (
+            model TEXT NOT NULL, text TEXT NOT NULL, vector BLOB NOT NULL,
+            PRIMARY KEY (model, text)) WITHOUT ROWID""",
+    ),
+    (
+        """CREATE TABLE thresholds (
+            bot TEXT NOT NULL, intent TEXT NOT NULL, probability REAL NOT NULL,
+            PRIMARY KEY (bot, intent)) WITHOUT ROWID""",
+    ),
 )
-OF_BOTS = ("examples", "responses", "verdicts", "events")
+OF_BOTS = ("examples", "responses", "verdicts", "events", "thresholds")
 
 
 class SQLiteFile:
@@ -113,10 +121,10 @@ class SQLiteFile:
                     raise
                 time.sleep(0.05)
         with self.transaction(write=True):
-            if self._version(connection) == VERSION:
-                return  # another process was faster
-            for statement in TABLES:
-                connection.execute(statement)
+            # Another process may have been faster.
+            for statements in TABLES[self._version(connection) :]:
+                for statement in statements:
+                    connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def _version(self, connection: sqlite3.Connection) -> int:

@@ -7,8 +7,9 @@ comes between learning and storing loses nothing.
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from maml_tf.serving.results import AdaptedState, StaleStateError
@@ -25,11 +26,14 @@ class Bot(NamedTuple):
         revision: grows with every change; 0 where the bot has never been.
         examples: pairs of text and label, oldest first.
         state: what was learned from just these examples, or None.
+        thresholds: the probability from which an intent is in scope, of those that
+            have one of their own.
     """
 
     revision: int
     examples: Examples
     state: bytes | None
+    thresholds: Mapping[str, float] = MappingProxyType({})
 
 
 class TenantBackend(Protocol):
@@ -46,6 +50,9 @@ class TenantBackend(Protocol):
 
     def save_state(self, bot: str, revision: int, state: bytes) -> None:
         """Stores a state that was made from the examples of that revision."""
+
+    def set_threshold(self, bot: str, intent: str, probability: float | None) -> None:
+        """Keeps an intent's threshold, or with None forgets it."""
 
     def delete(self, bot: str) -> None:
         """Removes the bot; its revision still grows."""
@@ -133,8 +140,11 @@ class SQLiteBackend:
             examples = connection.execute(
                 "SELECT text, label FROM examples WHERE bot = ? ORDER BY id", (bot,)
             ).fetchall()
+            thresholds = connection.execute(
+                "SELECT intent, probability FROM thresholds WHERE bot = ?", (bot,)
+            ).fetchall()
         revision, state = row or (0, None)
-        return Bot(revision, examples, state)
+        return Bot(revision, examples, state, dict(thresholds))
 
     def save_state(self, bot: str, revision: int, state: bytes) -> None:
         with self.file.transaction(write=True) as connection:
@@ -143,6 +153,17 @@ class SQLiteBackend:
                 "WHERE bot = ? AND revision = ?",
                 (state, revision, bot, revision),
             )
+
+    def set_threshold(self, bot: str, intent: str, probability: float | None) -> None:
+        with self.file.transaction(write=True) as connection:
+            connection.execute(
+                "DELETE FROM thresholds WHERE bot = ? AND intent = ?", (bot, intent)
+            )
+            if probability is not None:
+                connection.execute(
+                    "INSERT INTO thresholds VALUES (?, ?, ?)",
+                    (bot, intent, probability),
+                )
 
     def delete(self, bot: str) -> None:
         with self.file.transaction(write=True) as connection:
@@ -189,13 +210,15 @@ class RedisBackend:
         self._redis: Any = redis.Redis.from_url(url)
         self.prefix = prefix
 
-    def _keys(self, bot: str) -> tuple[str, str, str]:
+    def _keys(self, bot: str) -> tuple[str, str, str, str]:
         # The braces keep a bot's keys on one node of a cluster, as MULTI needs.
         base = f"{self.prefix}:{{{bot}}}"
-        return f"{base}:revision", f"{base}:examples", f"{base}:state"
+        parts = ("revision", "examples", "state", "thresholds")
+        revision, examples, state, thresholds = (f"{base}:{part}" for part in parts)
+        return revision, examples, state, thresholds
 
     def add(self, bot: str, examples: Examples) -> None:
-        revision, listed, _ = self._keys(bot)
+        revision, listed, *_ = self._keys(bot)
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.incr(revision)
             if examples:
@@ -204,7 +227,7 @@ class RedisBackend:
             pipe.execute()
 
     def remove(self, bot: str, text: str) -> int:
-        revision, listed, _ = self._keys(bot)
+        revision, listed, *_ = self._keys(bot)
 
         def change(pipe: Any) -> None:
             found = [row for row in pipe.lrange(listed, 0, -1)]
@@ -218,24 +241,35 @@ class RedisBackend:
         return sum(self._redis.transaction(change, listed, revision)[1:])
 
     def read(self, bot: str) -> Bot:
-        revision, listed, kept = self._keys(bot)
+        revision, listed, kept, own = self._keys(bot)
         with self._redis.pipeline(transaction=True) as pipe:
-            number, rows, stored = (
-                pipe.get(revision).lrange(listed, 0, -1).hgetall(kept).execute()
-            )
+            pipe.get(revision).lrange(listed, 0, -1).hgetall(kept).hgetall(own)
+            number, rows, stored, thresholds = pipe.execute()
         fresh = stored.get(b"revision") == number
         examples = [tuple(json.loads(row)) for row in rows]
-        return Bot(int(number or 0), examples, stored.get(b"state") if fresh else None)
+        return Bot(
+            int(number or 0),
+            examples,
+            stored.get(b"state") if fresh else None,
+            {intent.decode(): float(value) for intent, value in thresholds.items()},
+        )
 
     def save_state(self, bot: str, revision: int, state: bytes) -> None:
-        _, _, kept = self._keys(bot)
+        kept = self._keys(bot)[2]
         # An outdated state may overwrite a newer one; `read` passes neither over it.
         self._redis.hset(kept, mapping={"revision": revision, "state": state})
 
+    def set_threshold(self, bot: str, intent: str, probability: float | None) -> None:
+        own = self._keys(bot)[3]
+        if probability is None:
+            self._redis.hdel(own, intent)
+        else:
+            self._redis.hset(own, intent, probability)
+
     def delete(self, bot: str) -> None:
-        revision, listed, kept = self._keys(bot)
+        revision, *others = self._keys(bot)
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.incr(revision).delete(listed, kept)
+            pipe.incr(revision).delete(*others)
             pipe.srem(f"{self.prefix}:bots", bot).execute()
 
     def bots(self) -> list[str]:

@@ -18,7 +18,7 @@ from maml_tf.serving.tenant_backends import (
     backend_at,
 )
 from maml_tf.serving.texts import encoded, is_blank
-from maml_tf.serving.thresholds import with_thresholds
+from maml_tf.serving.thresholds import check_threshold, with_thresholds
 
 
 class TenantStore:
@@ -118,6 +118,30 @@ class TenantStore:
         """The bot's pairs of text and label, oldest first."""
         return self.backend.read(bot).examples
 
+    def set_threshold(self, bot: str, intent: str, probability: float | None) -> None:
+        """Keeps from which probability an intent of the bot is in scope.
+
+        Args:
+            bot: its name.
+            intent: one that it has examples of.
+            probability: from 0 to 1; None for an intent that goes by the model again.
+
+        Raises:
+            RequestError: if the bot has no such intent, or it is no probability.
+        """
+        known = {label for _, label in self.backend.read(bot).examples}
+        if intent not in known and probability is not None:
+            raise RequestError(
+                f"The bot {bot!r} has no intent {intent!r}; add examples of it first."
+            )
+        if probability is not None:
+            check_threshold(intent, probability)
+        self.backend.set_threshold(bot, intent, probability)
+
+    def thresholds(self, bot: str) -> dict[str, float]:
+        """The probabilities of those intents that have one of their own."""
+        return dict(self.backend.read(bot).thresholds)
+
     def bots(self) -> list[str]:
         """The names of all bots that have examples."""
         return self.backend.bots()
@@ -138,27 +162,27 @@ class TenantStore:
         Args:
             bot: its name.
             query_texts: texts to be answered.
-            thresholds: the probability from which an intent is in scope, for those
-                that are not to go by the model.
+            thresholds: the probability from which an intent is in scope, in place of
+                the bot's own for this call.
 
         Raises:
             RequestError: if there is no such bot, or it has too little to learn from.
             ServiceError: if there was no answer in time.
         """
-        return with_thresholds(self._answers(bot, query_texts), thresholds or {})
-
-    def _answers(self, bot: str, query_texts: Sequence[str]) -> Answers:
         found = self.backend.read(bot)
         if not found.examples:
             raise RequestError(f"There is no bot {bot!r}; add examples to it first.")
         texts, labels = zip(*found.examples, strict=True)
-        return ask_learned(
+        answers = ask_learned(
             self.backend,
             bot,
             found,
             lambda: self.client.adapt(texts, labels),
             lambda state: self.client.predict(state, query_texts),
         )
+        # An intent may have lost its examples since its threshold was set.
+        kept = {name: p for name, p in found.thresholds.items() if name in labels}
+        return with_thresholds(answers, {**kept, **(thresholds or {})})
 
 
 def _warn_of_contradictions(held: Examples, new: Examples) -> None:

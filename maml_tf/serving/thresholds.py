@@ -34,11 +34,7 @@ def with_thresholds(answers: Answers, thresholds: Mapping[str, float]) -> Answer
                 f"thresholds names {intent!r}, which is no intent of this bot; it has "
                 f"{', '.join(answers.class_names)}."
             )
-        if not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
-            raise RequestError(
-                f"The threshold of {intent!r} must be between 0 and 1, not "
-                f"{threshold!r}."
-            )
+        check_threshold(intent, threshold)
     top = answers.probabilities.max(axis=1)
     in_scope = [
         chance >= thresholds[intent] if intent in thresholds else bool(known)
@@ -47,3 +43,19 @@ def with_thresholds(answers: Answers, thresholds: Mapping[str, float]) -> Answer
         )
     ]
     return replace(answers, in_scope=np.array(in_scope, bool))
+
+
+def check_threshold(intent: str, threshold: float) -> None:
+    """Refuses what is no probability.
+
+    Raises:
+        RequestError: naming the intent.
+
+    Example:
+
+    >>> check_threshold("pay", 0.8)
+    """
+    if not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
+        raise RequestError(
+            f"The threshold of {intent!r} must be between 0 and 1, not {threshold!r}."
+        )

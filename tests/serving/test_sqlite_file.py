@@ -11,7 +11,7 @@ import pytest
 
 from maml_tf.chatbot.memory import Memory
 from maml_tf.serving import RequestError
-from maml_tf.serving.sqlite_file import VERSION, SQLiteFile
+from maml_tf.serving.sqlite_file import TABLES, VERSION, SQLiteFile
 
 ROOT = Path(__file__).resolve().parents[2]
 OLD = """
@@ -51,6 +51,20 @@ def test_an_old_file_is_brought_up_to_date(tmp_path):
     memory = Memory(path)
     assert memory.read("shop").examples == [("where is it", "track")]
     assert memory.read("shop").state == b"\0" and memory.history("shop") == []
+    assert pragma(path, "user_version") == VERSION
+
+
+def test_a_file_of_the_first_version_gets_what_came_later(tmp_path):
+    path = tmp_path / "b.sqlite"
+    run(path, ";".join([*TABLES[0], "PRAGMA user_version = 1"]))
+    run(path, "INSERT INTO responses (bot, intent, response) VALUES ('s', 'i', 'yes')")
+    memory = Memory(path)
+    memory.add("s", [("where is it", "i")])
+    memory.set_threshold("s", "i", 0.5)
+    assert Memory(path).read("s").thresholds == {"i": 0.5}
+    with memory.file.transaction() as connection:
+        kept = connection.execute("SELECT intent, response FROM responses").fetchall()
+    assert kept == [("i", "yes")]
     assert pragma(path, "user_version") == VERSION
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from maml_tf.serving import (
     AdaptedState,
+    Answers,
     Limits,
     RequestError,
     StaleStateError,
@@ -63,6 +64,43 @@ def store(request, tmp_path):
         return TenantStore(tmp_path / "bots.sqlite", Service())
     backend = RedisBackend(request.getfixturevalue("redis_url"), prefix=tmp_path.name)
     return TenantStore(backend, Service())
+
+
+class Sure(Service):
+    """A client that answers the first intent, with a probability of 0.7."""
+
+    def predict(self, state, query_texts):
+        count = len(query_texts)
+        shares = np.repeat([[0.7, 0.3]], count, axis=0)
+        names = ["x", "y"]
+        return Answers(["x"] * count, shares, np.ones(count, bool), names)
+
+
+def test_a_threshold_of_an_intent_is_kept_until_it_is_taken_back(store):
+    store.client = Sure()
+    store.add("shop", [("a", "x"), ("b", "y")])
+    store.set_threshold("shop", "x", 0.8)
+    store.set_threshold("shop", "y", 0.5)
+    assert store.thresholds("shop") == {"x": 0.8, "y": 0.5}
+    assert store.predict("shop", ["q"]).in_scope.tolist() == [False]
+    once = store.predict("shop", ["q"], thresholds={"x": 0.6})
+    assert once.in_scope.tolist() == [True]
+    assert store.client.adapted == 1  # nothing is learned anew for a threshold
+    for name, value, message in (
+        ("z", 0.5, "no intent 'z'"),
+        ("x", float("nan"), "between 0 and 1"),
+    ):
+        with pytest.raises(RequestError, match=message):
+            store.set_threshold("shop", name, value)
+    store.set_threshold("shop", "x", None)
+    assert store.predict("shop", ["q"]).in_scope.tolist() == [True]
+    store.remove(
+        "shop", "b"
+    )  # whose intent is gone with it, its threshold is not asked
+    store.predict("shop", ["q"])
+    store.delete("shop")
+    store.add("shop", [("a", "x"), ("b", "y")])
+    assert store.thresholds("shop") == {}
 
 
 def test_a_bot_learns_once_and_again_after_each_change(store):
