@@ -38,18 +38,30 @@ def keep_best_share(
     >>> float(layer.kernel[0, 0])
     1.0
     """
-    variables = model.trainable_variables
-    end = [variable.numpy() for variable in variables]
-
-    def go(share: float) -> None:
-        for variable, before, after in zip(variables, start, end, strict=True):
-            # Exact at both ends, as adding a difference would not be.
-            variable.assign((1 - share) * before + share * after)
-
+    end = weights_of(model)
     scores = []
     for share in shares:
-        go(share)
+        go_to_share(model, start, end, share)
         scores.append(judge(share))
     best = shares[int(np.argmax(scores))]
-    go(best)
+    go_to_share(model, start, end, best)
     return best
+
+
+def weights_of(model: keras.Model | keras.layers.Layer) -> list[np.ndarray]:
+    """Its trainable weights as they are now."""
+    return [variable.numpy() for variable in model.trainable_variables]
+
+
+def go_to_share(
+    model: keras.Model | keras.layers.Layer,
+    start: Sequence[np.ndarray],
+    end: Sequence[np.ndarray],
+    share: float,
+) -> None:
+    """Sets a model's trainable weights to a point on the line from `start` to `end`."""
+    for variable, before, after in zip(
+        model.trainable_variables, start, end, strict=True
+    ):
+        # Exact at both ends, as adding a difference would not be.
+        variable.assign((1 - share) * before + share * after)

@@ -15,7 +15,7 @@ from maml_tf.episodes.sampler import EpisodeSampler
 from maml_tf.evaluation.vector_episodes import vector_episode_accuracies
 from maml_tf.learners.rotating_prototypical import RotatingPrototypicalNetwork
 
-from .best_share import keep_best_share
+from .best_share import keep_best_share, weights_of
 from .joint_corpora import JointCorpora
 from .joint_settings import JointTrainingSettings
 from .loop import meta_train
@@ -65,7 +65,7 @@ def train_jointly(
         settings: see there.
         callbacks: for `fit`.
     """
-    start = [variable.numpy() for variable in upper.trainable_variables]
+    start = weights_of(upper)
     mixture = make_mixture(upper, states, joint, settings)
     progress = meta_train(
         run,

@@ -137,7 +137,7 @@ def fold_vectors(
         upper = benchmark.make_upper()
         seconds = train_encoder(
             upper,
-            data.lower.states,
+            data.lower,
             data.labels,
             training,
             rows["validation"],

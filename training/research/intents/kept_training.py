@@ -1,6 +1,6 @@
 """Trainings that are read back as long as nothing has changed that they depend on."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +8,16 @@ import keras
 import numpy as np
 
 from maml_tf.base_learners.split_encoder import (
-    TokenStates,
     UpperEncoder,
     embed_states,
 )
 from maml_tf.base_learners.whitening import WithinClassWhitening
+from training.common.best_share import go_to_share, weights_of
 from training.common.digests import arrays_digest
 from training.common.projection import first_of_each, keep_best_for_classes
 from training.common.rotation import RotatingEpisodes, RotationSettings, train_rotating
 from training.common.run import Run, weights_digest
+from training.research.intents.kept_vectors import KeptStates
 
 PROJECTION = RotationSettings()
 TRAINED_TOKENS = 16
@@ -89,9 +90,19 @@ def train_projection(
     return Projection(layer, share, seconds)
 
 
+@dataclass(frozen=True)
+class ShareSettings:
+    """The validation episodes by which it is chosen how far a training goes."""
+
+    shots: tuple[int, ...]
+    ways: int
+    queries: int
+    seed: int
+
+
 def train_encoder(
     upper: UpperEncoder,
-    states: TokenStates,
+    lower: KeptStates,
     labels: np.ndarray,
     training: np.ndarray,
     validation: np.ndarray,
@@ -107,20 +118,20 @@ def train_encoder(
 
     Args:
         upper: the trained layers.
-        states: of every text, by the layers below.
+        lower: what the layers below make of every text.
         labels: the class of every text.
         training, validation: numbers of texts, of training and of validation classes.
-        work_dir, name: where the training is kept; see `train_kept`.
+        work_dir, name: where the training and the share are kept; see `train_kept`.
         shots, ways, queries: of the validation episodes that choose the share.
         settings: of the training; its seed also fixes the validation episodes.
 
     Returns:
         Seconds of training.
     """
-    start = [variable.numpy() for variable in upper.trainable_variables]
+    start, start_digest = weights_of(upper), weights_digest(upper)
     seconds = train_kept(
         upper,
-        states.batch(training, TRAINED_TOKENS),
+        lower.states.batch(training, TRAINED_TOKENS),
         labels[training],
         settings,
         work_dir=work_dir,
@@ -128,16 +139,27 @@ def train_encoder(
         jit_compile=False,  # XLA folds constants of these layers for many minutes
     )
     rows = first_of_each(validation, labels[validation])
-    share = keep_best_for_classes(
-        upper,
-        start,
-        lambda: embed_states(upper, states, rows),
-        labels[rows],
-        ways=ways,
-        shots=shots,
-        queries=queries,
-        seed=settings.seed,
-    )
+    content = {
+        "start": start_digest,
+        "trained": weights_digest(upper),
+        "states": lower.digest,
+        "rows": arrays_digest(rows),
+        "labels": arrays_digest(labels[rows]),
+    }
+    chosen_by = ShareSettings(shots, ways, queries, settings.seed)
+    end = weights_of(upper)
+    with Run.within(work_dir, f"{name}-share", chosen_by, content) as run:
+        share = run.value(
+            "share",
+            lambda: keep_best_for_classes(
+                upper,
+                start,
+                lambda: embed_states(upper, lower.states, rows),
+                labels[rows],
+                **asdict(chosen_by),
+            ),
+        )
+    go_to_share(upper, start, end, share)
     print(f"  {100 * share:.0f} % of the way trained, by validation", flush=True)
     return seconds
 
