@@ -7,7 +7,9 @@
 Writes config.json, classes.json, metrics.jsonl, curves.png, TensorBoard logs, the
 untrained learner and the best by validation episodes, its calibration.json, and
 checkpoints from which the same command resumes. --learner=projection trains a
-projection behind a frozen encoder, in seconds.
+projection behind a frozen encoder, in seconds; --learner=upper_layers the upper half of
+its layers over what the lower half makes of each text once, in a minute or two, and
+goes no further than validation classes say.
 
 Meta-training learns how to learn new intents from many others. One bot of a few intents
 needs none: training.export without --model_dir exports a learner for it.
@@ -16,21 +18,26 @@ needs none: training.export without --model_dir exports a learner for it.
 from absl import app, flags
 
 from .common.flag_types import define_count, define_path, define_rate, define_share
-from .common.learner_flags import PROJECTION, check_learner_flags
+from .common.learner_flags import ON_KEPT, check_learner_flags
 from .common.run import check_folder
 from .common.running import run_script
 from .common.settings import FLAGS
 from .common.strategies import check_strategy, folder_of_process
 from .common.task_data import check_tasks, read_task_data
-from .common.train_settings import ProjectionSettings, settings_of_flags
+from .common.train_settings import RotatingSettings, settings_of_flags
 
 define_count("tasks_per_batch", 4, "Tasks in a meta-step.", most=10**4)
 define_rate(
     "meta_learning_rate",
     3e-5,
-    "Step size of the outer loop; 3e-4 for --learner=projection unless it is given.",
+    "Step size of the outer loop; unless it is given, 3e-4 for --learner=projection "
+    "and 1e-4 for upper_layers.",
 )
-define_count("steps", 300, "Meta-steps in all; 200 for projection unless given.")
+define_count(
+    "steps",
+    300,
+    "Meta-steps in all; unless given, 200 for projection and 100 for upper_layers.",
+)
 define_count("validate_every", 25, "Steps between validations.")
 define_count("validation_episodes", 100, "Episodes of one.", least=2)
 define_count(
@@ -53,7 +60,7 @@ flags.DEFINE_enum(
 )
 define_path("output_dir", None, "Where the run is written.", required=True)
 
-# Of no use to a projection, which is not validated on the way.
+# Of no use to what is not validated on the way.
 LOOP_FLAGS = (
     "tasks_per_batch",
     "validate_every",
@@ -69,12 +76,12 @@ LOOP_FLAGS = (
 def check_flags() -> None:
     """Refuses flags that do not fit together before any work starts."""
     check_learner_flags()
-    if FLAGS.learner == PROJECTION:
+    if FLAGS.learner in ON_KEPT:
         given = [name for name in LOOP_FLAGS if FLAGS[name].present]
         if given:
             raise app.UsageError(
-                f"--{given[0]} has no meaning for --learner={PROJECTION}, whose "
-                "training takes seconds; leave it out or choose another learner."
+                f"--{given[0]} has no meaning for --learner={FLAGS.learner}, which is "
+                "not validated on the way; leave it out or choose another learner."
             )
     check_strategy(FLAGS.tasks_per_batch)
 
@@ -87,10 +94,10 @@ def main(argv: list[str]) -> None:
     data = read_task_data()
     check_tasks(data.parts(), wanted=("train", "validation"))
     # Only now is it known that there is something to wait for TensorFlow for.
-    if isinstance(settings, ProjectionSettings):
-        from .common.train_projection import train_projection_of_flags
+    if isinstance(settings, RotatingSettings):
+        from .common.train_on_kept import train_on_kept
 
-        train_projection_of_flags(settings, data)
+        train_on_kept(settings, data)
     else:
         from .common.train_learner import train_learner
 

@@ -160,6 +160,18 @@ class UpperEncoder(keras.Model):
         return cls(**{**config, "encoder": encoder})
 
 
+def upper_half(encoder: TextEncoder) -> int:
+    """The first of the upper half of an encoder's layers.
+
+    Example:
+
+    >>> from maml_tf.base_learners import create_text_encoder
+    >>> upper_half(create_text_encoder(num_layers=3, hidden_dim=8, num_heads=2))
+    1
+    """
+    return len(getattr(encoder.backbone, "transformer_layers", ())) // 2
+
+
 def lower_states(
     upper: UpperEncoder, tokens: Mapping[str, Any], batch_size: int = 64
 ) -> TokenStates:

@@ -1,9 +1,10 @@
-"""A projection trained, evaluated and exported through the command lines."""
+"""What is trained over kept arrays: trained, evaluated and exported by scripts."""
 
 import json
 
 import keras
 import numpy as np
+import pytest
 import script_runs
 
 from maml_tf.base_learners import create_text_encoder
@@ -17,7 +18,10 @@ def run(script, *flags):
     return done.stdout
 
 
-def test_train_a_projection_then_evaluate(tmp_path):
+@pytest.mark.parametrize(
+    ("learner", "rate"), [("projection", 3e-4), ("upper_layers", 1e-4)]
+)
+def test_train_over_what_is_kept_then_evaluate(tmp_path, learner, rate):
     words = [f"word{letter}" for letter in "abcdefghijkl"]
     rows = [
         {"text": f"{word} {number} {word}", "label": word}
@@ -31,16 +35,16 @@ def test_train_a_projection_then_evaluate(tmp_path):
     train = (
         "train",
         *tasks,
-        "--learner=projection",
+        f"--learner={learner}",
         "--base_learner=scratch:num_layers=1,hidden_dim=8,num_heads=2",
         "--sequence_length=16",
         f"--output_dir={out}",
     )
     said = run(*train, "--steps=20")
-    assert "frozen" in said and "projected" in said
+    assert "frozen" in said and "trained" in said
     assert Calibration.load(out / "calibration.json").temperature > 0
     config = json.loads((out / "config.json").read_text())
-    assert (config["steps"], config["meta_learning_rate"]) == (20, 3e-4)
+    assert (config["steps"], config["meta_learning_rate"]) == (20, rate)
     # Vectors and checkpoint are this run's alone: another seed, or number of steps, on
     # which the rate depends, is another run.
     for other in ("--seed=1", "--steps=21"):

@@ -19,15 +19,15 @@ from .settings import FLAGS
 if TYPE_CHECKING:
     from maml_tf import MetaLearner
 
-# Not a learner of its own, but a prototypical network trained in another way.
-PROJECTION = "projection"
+# Not learners of their own, but prototypical networks trained in another way.
+PROJECTION, UPPER_LAYERS = ON_KEPT = ("projection", "upper_layers")
 
 flags.DEFINE_enum(
     "learner",
     "prototypical",
-    (*registered_learners(), PROJECTION),
+    (*registered_learners(), *ON_KEPT),
     "The meta-learner. projection trains a projection behind a frozen encoder, in "
-    "seconds.",
+    "seconds, upper_layers the upper half of its layers, in a minute or two.",
 )
 define_count("sequence_length", 64, "Longest text in tokens.", least=4, most=2**16)
 define_count(
@@ -74,13 +74,12 @@ def check_learner_flags() -> None:
         UsageError: in one sentence.
     """
     given = {name: FLAGS[name].value for name in INNER_OPTIONS if FLAGS[name].present}
-    if FLAGS.learner == PROJECTION:
+    if FLAGS.learner in ON_KEPT:
         refusal = None
         if without := (*given, *(["lora_rank"] if FLAGS.lora_rank else ())):
             refusal = (
-                f"--{without[0]} has no meaning for --learner={PROJECTION}, which "
-                "trains nothing but a projection; leave it out or choose another "
-                "learner."
+                f"--{without[0]} has no meaning for --learner={FLAGS.learner}, which "
+                "trains nothing but that; leave it out or choose another learner."
             )
     else:
         refusal = get_learner(FLAGS.learner).refusal(given, prefix="--")

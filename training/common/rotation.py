@@ -42,6 +42,10 @@ class RotationSettings:
     seed: int = 0
 
 
+# For layers of an encoder; the defaults are for a projection.
+LAYERS = RotationSettings(steps=100, ways=16, learning_rate=1e-4)
+
+
 class RotatingEpisodes:
     """One-shot episodes over ready inputs, each a function of its number.
 

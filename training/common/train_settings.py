@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 
-from .learner_flags import PROJECTION
+from .learner_flags import PROJECTION, UPPER_LAYERS
 from .run import beside_identity
 from .settings import FLAGS, task_settings
 
@@ -51,24 +51,27 @@ class TrainSettings(TaskSettings):
 
 
 @dataclass(frozen=True)
-class ProjectionSettings(TaskSettings):
-    """Of a run that trains a projection; its rate falls with the steps' number."""
+class RotatingSettings(TaskSettings):
+    """Of a run over what the encoder made once; its rate falls with steps' number."""
 
     steps: int
 
 
 # Chosen on the validation classes of a few folds; see docs/intents.md.
-PROJECTION_DEFAULTS = {"steps": 200, "meta_learning_rate": 3e-4}
+ROTATING_DEFAULTS = {
+    PROJECTION: {"steps": 200, "meta_learning_rate": 3e-4},
+    UPPER_LAYERS: {"steps": 100, "meta_learning_rate": 1e-4},
+}
 
 
-def settings_of_flags() -> TrainSettings | ProjectionSettings:
+def settings_of_flags() -> TrainSettings | RotatingSettings:
     """What the flags say."""
-    if FLAGS.learner == PROJECTION:
-        return ProjectionSettings(
-            **_values(ProjectionSettings)
+    if FLAGS.learner in ROTATING_DEFAULTS:
+        return RotatingSettings(
+            **_values(RotatingSettings)
             | {
                 name: value
-                for name, value in PROJECTION_DEFAULTS.items()
+                for name, value in ROTATING_DEFAULTS[FLAGS.learner].items()
                 if not FLAGS[name].present
             }
         )

@@ -102,6 +102,8 @@ def test_whatever_is_taken_can_be_built(combinations):
         ("--learner=maml_plus_plus --meta_gradient=implicit", "does not go with"),
         ("--learner=maml --update_rule=meta_sgd --meta_gradient=implicit", "implicit"),
         ("--learner=projection --patience=3", "--patience has no meaning"),
+        ("--learner=upper_layers --averaging=0.5", "--averaging has no meaning"),
+        ("--learner=upper_layers --inner_steps=3", "--inner_steps has no meaning"),
         ("--learner=projection --lora_rank=3", "--lora_rank has no meaning"),
         ("--learner=unheard_of", "unheard_of"),
         ("--inner_steps=3", "no inner loop"),
@@ -135,6 +137,7 @@ def test_flags_that_fit():
         ["--averaging=0.9"],
         ["--learner=maml", "--fast_weights=lora", "--lora_rank=2"],
         ["--learner=projection", "--steps=7", "--meta_learning_rate=0.1"],
+        ["--learner=upper_layers"],
         ["--learner=anil"],
         ["--patience=2", "--seed=4294967295"],
     ]

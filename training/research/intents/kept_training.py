@@ -14,14 +14,19 @@ from maml_tf.base_learners.split_encoder import (
 from maml_tf.base_learners.whitening import WithinClassWhitening
 from training.common.best_share import go_to_share, weights_of
 from training.common.digests import arrays_digest
-from training.common.projection import first_of_each, keep_best_for_classes
-from training.common.rotation import RotatingEpisodes, RotationSettings, train_rotating
+from training.common.rotation import (
+    LAYERS,
+    RotatingEpisodes,
+    RotationSettings,
+    train_rotating,
+)
 from training.common.run import Run, weights_digest
+from training.common.share_by_classes import first_of_each, keep_best_for_classes
 from training.research.intents.kept_vectors import KeptStates
 
 PROJECTION = RotationSettings()
 TRAINED_TOKENS = 16
-ENCODER = RotationSettings(steps=100, ways=16, learning_rate=1e-4)
+ENCODER = LAYERS
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ from maml_tf.evaluation.features import Embedder
 from training.common.digests import encoder_digest
 from training.common.files import write_aside
 from training.common.flag_types import define_count, define_path, define_seed
-from training.common.projection import first_of_each
 from training.common.run import Run
 from training.common.running import run_script
+from training.common.share_by_classes import first_of_each
 from training.research.intents.language_rows import Row, judge, report
 from training.research.intents.language_vectors import Language, divide
 

@@ -1,7 +1,6 @@
-"""A projection behind a frozen encoder, meta-trained over vectors computed once."""
+"""How far a training is to go, as texts of validation classes say."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -10,11 +9,6 @@ from maml_tf.episodes.sampler import large_classes
 from maml_tf.evaluation.vector_episodes import vector_episode_accuracies
 
 from .best_share import keep_best_share
-from .rotation import RotatingEpisodes, RotationSettings, train_rotating
-from .run import Run
-
-if TYPE_CHECKING:
-    from maml_tf.base_learners.whitening import WithinClassWhitening
 
 MOST_ROWS = 60
 # Of the way from where a training began to where it ended.
@@ -36,34 +30,6 @@ def first_of_each(
         count = min(len(mine), most)
         chosen.append(mine[np.linspace(0, len(mine) - 1, count).astype(int)])
     return np.concatenate(chosen)
-
-
-def train_projection(
-    run: Run,
-    projection: "WithinClassWhitening | keras.Model",
-    vectors: np.ndarray,
-    labels: np.ndarray,
-    settings: RotationSettings,
-    *,
-    templates: np.ndarray | None = None,
-) -> float:
-    """Meta-trains a projection of vectors in place, from its closed form on.
-
-    Args:
-        run: keeps the checkpoint.
-        projection: from vectors to vectors, set in closed form.
-        vectors: `[texts, dim]` of training classes.
-        labels: the class of each.
-        settings: see there.
-        templates: near-duplicates share one.
-
-    Returns:
-        Seconds of training.
-    """
-    episodes = RotatingEpisodes(
-        lambda rows: vectors[rows], labels, settings, templates=templates
-    )
-    return train_rotating(run, projection, episodes, settings)
 
 
 def keep_best_for_classes(
