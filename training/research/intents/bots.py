@@ -1,6 +1,6 @@
 """Whole bots: all intents of a domain or data set at once, and out-of-scope texts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ class BotTexts:
         support, support_labels: `[texts, dim]` and the class of each, to learn from.
         query, query_labels: the same, to be judged on.
         out_of_scope: `[texts, dim]` of none of the classes.
+        names: the vector of each class' name, which is then one more example of it.
     """
 
     support: np.ndarray
@@ -38,6 +39,7 @@ class BotTexts:
     query: np.ndarray
     query_labels: np.ndarray
     out_of_scope: np.ndarray
+    names: Mapping[str, np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,11 @@ def bot_logits(
         ]
     )
     labels = np.repeat(np.arange(len(classes)), shots)
-    prototypes = cosine_prototypes(texts.support[taught], labels)
+    support = texts.support[taught]
+    if texts.names is not None:
+        support = np.concatenate([support, [texts.names[name] for name in classes]])
+        labels = np.concatenate([labels, np.arange(len(classes))])
+    prototypes = cosine_prototypes(support, labels)
     wanted = np.isin(texts.query_labels, list(classes))
     order = {name: column for column, name in enumerate(classes)}
     return BotLogits(

@@ -12,8 +12,8 @@ must not have seen CLINC150; rows with and without may share a file.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import numpy as np
 from absl import app, flags
 
 from maml_tf.episodes import read_corpus
+from maml_tf.episodes.class_names import name_as_words
 from maml_tf.evaluation.seen import delta_of, refuse_seen
 from training.common.files import write_aside
 from training.common.flag_types import define_count, define_path
@@ -30,6 +31,7 @@ from training.common.run import digest_of
 from training.common.running import run_script
 from training.common.tables import markdown_table, percent
 from training.research.intents.bots import (
+    BotTexts,
     Measures,
     bots_measures,
     mean_measures,
@@ -37,7 +39,6 @@ from training.research.intents.bots import (
 from training.research.intents.clinc import (
     OUT_OF_SCOPE,
     Clinc,
-    Transform,
     Trial,
     domain_trials,
     whole_trial,
@@ -59,7 +60,7 @@ flags.DEFINE_string(
 define_path("results", "results/whole_bot.json", "The JSON file to write.")
 define_path("work_dir", "runs/intents", "Trainings and vectors.")
 
-LEARNERS = ("frozen", "projection")
+LEARNERS = ("frozen", "frozen_with_names", "projection")
 DOMAIN, PART, WHOLE = "15 intents", "5 of 15 intents", "150 intents"
 PART_WAYS = 5
 PLACE = ("bot", "pretrained", "learner", "shots")
@@ -151,10 +152,12 @@ def _measure(
 ) -> Found:
     """The measures of every bot, and its domain, by bot, learner and shots."""
     found: Found = defaultdict(list)
+    classes = sorted({*clinc.labels.tolist(), *other.labels.tolist()})
+    words = benchmark.embedder.embed_texts([name_as_words(name) for name in classes])
+    names = dict(zip(classes, words, strict=True))
     for index, trial in enumerate(domain_trials(clinc, benchmark, domains, shots)):
         print(trial.domain, flush=True)
-        for learner, head in _heads(trial).items():
-            sides = trial.sides(head)
+        for learner, sides in _sides(trial, names):
             for number in shots:
                 for bot, ways, draws in ((DOMAIN, None, 1), (PART, PART_WAYS, 10)):
                     measures = bots_measures(
@@ -163,16 +166,22 @@ def _measure(
                     key = (bot, learner, number)
                     found[key] += [(trial.domain, each) for each in measures]
     trial = whole_trial(clinc, other, benchmark, shots)
-    for learner, head in _heads(trial).items():
-        sides = trial.sides(head)
+    for learner, sides in _sides(trial, names):
         for number in shots:
             measures = bots_measures(*sides, number, FLAGS.draws, seed=0)
             found[WHOLE, learner, number] = [(trial.domain, each) for each in measures]
     return found
 
 
-def _heads(trial: Trial) -> dict[str, Transform]:
-    return {"frozen": np.asarray, "projection": trial.projection}
+def _sides(
+    trial: Trial, names: Mapping[str, np.ndarray]
+) -> Iterator[tuple[str, tuple[BotTexts, BotTexts]]]:
+    """Each learner with the texts of bots to calibrate by and to judge."""
+    validation, test = trial.sides(np.asarray)
+    yield "frozen", (validation, test)
+    named = replace(validation, names=names), replace(test, names=names)
+    yield "frozen_with_names", named
+    yield "projection", trial.sides(trial.projection)
 
 
 def _row(
