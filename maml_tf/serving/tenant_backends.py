@@ -156,12 +156,13 @@ class SQLiteBackend:
 
     def set_threshold(self, bot: str, intent: str, probability: float | None) -> None:
         with self.file.transaction(write=True) as connection:
-            connection.execute(
-                "DELETE FROM thresholds WHERE bot = ? AND intent = ?", (bot, intent)
-            )
-            if probability is not None:
+            if probability is None:
                 connection.execute(
-                    "INSERT INTO thresholds VALUES (?, ?, ?)",
+                    "DELETE FROM thresholds WHERE bot = ? AND intent = ?", (bot, intent)
+                )
+            else:
+                connection.execute(
+                    "INSERT OR REPLACE INTO thresholds VALUES (?, ?, ?)",
                     (bot, intent, probability),
                 )
 
@@ -213,12 +214,15 @@ class RedisBackend:
     def _keys(self, bot: str) -> tuple[str, str, str, str]:
         # The braces keep a bot's keys on one node of a cluster, as MULTI needs.
         base = f"{self.prefix}:{{{bot}}}"
-        parts = ("revision", "examples", "state", "thresholds")
-        revision, examples, state, thresholds = (f"{base}:{part}" for part in parts)
-        return revision, examples, state, thresholds
+        return (
+            f"{base}:revision",
+            f"{base}:examples",
+            f"{base}:state",
+            f"{base}:thresholds",
+        )
 
     def add(self, bot: str, examples: Examples) -> None:
-        revision, listed, *_ = self._keys(bot)
+        revision, listed, _, _ = self._keys(bot)
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.incr(revision)
             if examples:
@@ -227,7 +231,7 @@ class RedisBackend:
             pipe.execute()
 
     def remove(self, bot: str, text: str) -> int:
-        revision, listed, *_ = self._keys(bot)
+        revision, listed, _, _ = self._keys(bot)
 
         def change(pipe: Any) -> None:
             found = [row for row in pipe.lrange(listed, 0, -1)]
@@ -255,12 +259,12 @@ class RedisBackend:
         )
 
     def save_state(self, bot: str, revision: int, state: bytes) -> None:
-        kept = self._keys(bot)[2]
+        _, _, kept, _ = self._keys(bot)
         # An outdated state may overwrite a newer one; `read` passes neither over it.
         self._redis.hset(kept, mapping={"revision": revision, "state": state})
 
     def set_threshold(self, bot: str, intent: str, probability: float | None) -> None:
-        own = self._keys(bot)[3]
+        _, _, _, own = self._keys(bot)
         if probability is None:
             self._redis.hdel(own, intent)
         else:

@@ -129,12 +129,12 @@ class TenantStore:
         Raises:
             RequestError: if the bot has no such intent, or it is no probability.
         """
-        known = {label for _, label in self.backend.read(bot).examples}
-        if intent not in known and probability is not None:
-            raise RequestError(
-                f"The bot {bot!r} has no intent {intent!r}; add examples of it first."
-            )
         if probability is not None:
+            if intent not in {label for _, label in self.backend.read(bot).examples}:
+                raise RequestError(
+                    f"The bot {bot!r} has no intent {intent!r}; add examples of it "
+                    "first."
+                )
             check_threshold(intent, probability)
         self.backend.set_threshold(bot, intent, probability)
 

@@ -14,7 +14,7 @@ from intent_corpora import write_colours
 from maml_tf.base_learners import create_text_encoder
 from maml_tf.base_learners.split_encoder import UpperEncoder
 from training.common.digests import encoder_digest
-from training.common.rotation import RotationSettings
+from training.common.rotation_settings import RotationSettings
 from training.common.run import digest_of
 from training.research.intents.benchmark_rows import BenchmarkRows
 from training.research.intents.fold_evaluation import row_settings, run_fold

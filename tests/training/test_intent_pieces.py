@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from maml_tf.evaluation.calibration import Calibration
-from training.common.rotation import RotationSettings
+from training.common.rotation_settings import RotationSettings
 from training.research.intents.bots import BotLogits, bot_measures, mean_measures
 from training.research.intents.kept_training import (
     PROJECTION,

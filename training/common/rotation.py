@@ -1,7 +1,6 @@
 """Meta-training with every example in turn as the support, over ready inputs."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -14,36 +13,11 @@ from maml_tf.episodes.sampler import large_classes
 from maml_tf.learners import RotatingPrototypicalNetwork
 
 from .loop import meta_train
+from .rotation_settings import RotationSettings
 from .run import Run
 from .schedules import warmed_up_cosine
 
 Inputs = Callable[[np.ndarray], Any]
-
-
-@dataclass(frozen=True)
-class RotationSettings:
-    """What was chosen on the validation classes of a few folds; see docs/intents.md.
-
-    Attributes:
-        steps: meta-steps.
-        ways: classes in a training episode, at most; fewer where the corpus, or the
-            smallest group, has fewer that are large enough.
-        examples_per_class: examples of each, every one the support in turn.
-        learning_rate: peak of the cosine schedule, after a tenth of the steps.
-        scale: starting factor on minus the squared distance.
-        seed: fixes the episodes.
-    """
-
-    steps: int = 200
-    ways: int = 50
-    examples_per_class: int = 4
-    learning_rate: float = 3e-4
-    scale: float = 10.0
-    seed: int = 0
-
-
-# For layers of an encoder; the defaults are for a projection.
-LAYERS = RotationSettings(steps=100, ways=16, learning_rate=1e-4)
 
 
 class RotatingEpisodes:
@@ -157,9 +131,8 @@ def train_rotating(
         base_learner: with its initial weights.
         episodes: to train on.
         settings: see there.
-        jit_compile: whether XLA compiles the step. It pays for a projection or a few
-            layers; of a whole encoder, embeddings included, XLA folds constants for
-            many minutes before the first step.
+        jit_compile: whether XLA compiles the step. It pays for a projection; of whole
+            layers XLA folds constants for many minutes before the first step.
 
     Returns:
         Seconds of training, those before a kill included.

@@ -36,17 +36,18 @@ from .best_share import weights_of
 from .files import write_aside
 from .finished import INITIAL, finish
 from .learner_flags import PROJECTION, UPPER_LAYERS, base_learner_options
-from .rotation import LAYERS, RotatingEpisodes, RotationSettings, train_rotating
+from .rotation import RotatingEpisodes, train_rotating
+from .rotation_settings import RotationSettings
 from .run import Run, weights_digest
 from .seen_by_delta import tell_of_seen
 from .seen_classes import record_classes
 from .settings import FLAGS, shape_of_tasks
-from .share_by_classes import first_of_each, keep_best_for_classes
+from .share_by_classes import MOST_ROWS, first_of_each, keep_best_for_classes
 from .task_data import TaskData
-from .train_settings import RotatingSettings
+from .train_settings import ROTATIONS, RotatingSettings
 
-# Of each class, at most.
-TRAINING_TEXTS, VALIDATION_TEXTS = {PROJECTION: 60, UPPER_LAYERS: 200}, 60
+# Of each training class, at most.
+TRAINING_TEXTS = {PROJECTION: MOST_ROWS, UPPER_LAYERS: 200}
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def train_on_kept(settings: RotatingSettings, data: TaskData) -> None:
     """Trains, judges and calibrates in --output_dir."""
     keras.utils.set_random_seed(FLAGS.seed)
     rotation = replace(
-        {PROJECTION: RotationSettings(), UPPER_LAYERS: LAYERS}[settings.learner],
+        ROTATIONS[settings.learner],
         steps=settings.steps,
         learning_rate=settings.meta_learning_rate,
         seed=settings.seed,
@@ -98,7 +99,7 @@ def train_on_kept(settings: RotatingSettings, data: TaskData) -> None:
             write_aside(run.folder / INITIAL, _network(encoder, rotation).save)
         most = {"train": TRAINING_TEXTS[settings.learner]}
         parts = {
-            name: _encoded(part, encoder, most.get(name, VALIDATION_TEXTS))
+            name: _encoded(part, encoder, most.get(name, MOST_ROWS))
             for name, part in data.seen_parts().items()
         }
         make = {PROJECTION: over_vectors, UPPER_LAYERS: over_states}[settings.learner]

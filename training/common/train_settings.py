@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 
 from .learner_flags import PROJECTION, UPPER_LAYERS
+from .rotation_settings import LAYERS, RotationSettings
 from .run import beside_identity
 from .settings import FLAGS, task_settings
 
@@ -57,23 +58,20 @@ class RotatingSettings(TaskSettings):
     steps: int
 
 
-# Chosen on the validation classes of a few folds; see docs/intents.md.
-ROTATING_DEFAULTS = {
-    PROJECTION: {"steps": 200, "meta_learning_rate": 3e-4},
-    UPPER_LAYERS: {"steps": 100, "meta_learning_rate": 1e-4},
-}
+ROTATIONS = {PROJECTION: RotationSettings(), UPPER_LAYERS: LAYERS}
 
 
 def settings_of_flags() -> TrainSettings | RotatingSettings:
     """What the flags say."""
-    if FLAGS.learner in ROTATING_DEFAULTS:
+    if FLAGS.learner in ROTATIONS:
+        rotation = ROTATIONS[FLAGS.learner]
+        chosen = {
+            "steps": rotation.steps,
+            "meta_learning_rate": rotation.learning_rate,
+        }
         return RotatingSettings(
             **_values(RotatingSettings)
-            | {
-                name: value
-                for name, value in ROTATING_DEFAULTS[FLAGS.learner].items()
-                if not FLAGS[name].present
-            }
+            | {n: value for n, value in chosen.items() if not FLAGS[n].present}
         )
     return TrainSettings(**_values(TrainSettings))
 

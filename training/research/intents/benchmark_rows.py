@@ -10,7 +10,7 @@ import numpy as np
 
 from maml_tf.evaluation import mean_with_interval
 from training.common.result_rows import ResultRows
-from training.common.rotation import RotationSettings
+from training.common.rotation_settings import RotationSettings
 from training.common.tables import markdown_table, percent
 
 Row = dict[str, Any]

@@ -11,7 +11,7 @@ from maml_tf.base_learners import create_text_encoder
 from maml_tf.base_learners.split_encoder import UpperEncoder
 from maml_tf.episodes.class_names import name_as_words
 from maml_tf.evaluation.features import Embedder
-from training.common.rotation import RotationSettings
+from training.common.rotation_settings import RotationSettings
 from training.common.share_by_classes import first_of_each
 from training.research.intents.adapting_time import adapt_milliseconds
 from training.research.intents.intent_data import IntentData

@@ -15,11 +15,10 @@ from maml_tf.base_learners.whitening import WithinClassWhitening
 from training.common.best_share import go_to_share, weights_of
 from training.common.digests import arrays_digest
 from training.common.rotation import (
-    LAYERS,
     RotatingEpisodes,
-    RotationSettings,
     train_rotating,
 )
+from training.common.rotation_settings import LAYERS, RotationSettings
 from training.common.run import Run, weights_digest
 from training.common.share_by_classes import first_of_each, keep_best_for_classes
 from training.research.intents.kept_vectors import KeptStates
@@ -71,7 +70,7 @@ def train_projection(
     """
     rows = first_of_each(np.arange(len(labels)), labels)
     layer = whiten(vectors[rows], labels[rows]).layer
-    start = layer.get_weights()
+    start = weights_of(layer)
     seconds = train_kept(
         keras.Sequential([keras.Input(vectors.shape[1:]), layer]),
         vectors[rows],

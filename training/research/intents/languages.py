@@ -25,7 +25,7 @@ from maml_tf.evaluation.features import Embedder
 from maml_tf.evaluation.vector_episodes import vector_episode_accuracies
 from training.common.files import write_aside
 from training.common.flag_types import define_count, define_path
-from training.common.rotation import RotationSettings
+from training.common.rotation_settings import RotationSettings
 from training.common.running import run_script
 from training.common.tables import markdown_table, percent
 from training.research.intents.kept_training import train_kept

@@ -17,6 +17,7 @@ from maml_tf.base_learners import TextEncoder
 from maml_tf.episodes.class_names import name_as_words
 from maml_tf.evaluation.features import Embedder
 from maml_tf.evaluation.vector_episodes import cosine_logits, cosine_prototypes
+from training.common.best_share import weights_of
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def fine_tuning(
 
     What was learned last is what answers: the encoder's weights are the same variables.
     """
-    initial = [v.numpy() for v in encoder.trainable_variables]
+    initial = weights_of(encoder)
     embedder = Embedder(encoder)
 
     def tokens_of(texts: list[str]) -> dict[str, np.ndarray]:

@@ -28,7 +28,7 @@ from training.common.digests import encoder_digest
 from training.common.files import write_aside
 from training.common.flag_types import define_count, define_path
 from training.common.result_rows import ResultRows
-from training.common.rotation import RotationSettings
+from training.common.rotation_settings import RotationSettings
 from training.common.run import Run
 from training.common.running import run_script
 from training.common.tables import markdown_table, percent
@@ -141,6 +141,9 @@ def main(argv: list[str]) -> None:
         "setfit": lambda: setfit(directory),
     }
     bots = {name: makers[name]() for name in FLAGS.methods}
+    content = data.content(FLAGS.fold, "full")
+    if FLAGS.pretrained:
+        content["delta's encoder"] = encoder_digest(ours.upper.encoder)
     path = Path(FLAGS.results)
     rows = ResultRows(path, place=("dataset", "fold", "shots"))
     for number in shots:
@@ -156,8 +159,6 @@ def main(argv: list[str]) -> None:
             benchmark.projection,
             shots,
         )
-        content = data.content(FLAGS.fold, "full")
-        content["delta's encoder"] = encoder_digest(ours.upper.encoder)
         name = f"side-by-side-{data.name}-{number}"
         with Run.within(benchmark.work_dir, name, settings, content) as run:
             if not rows.of(run.digest):
@@ -190,9 +191,8 @@ def _compare(
 ) -> list[dict[str, Any]]:
     """The rows of all methods: over their own tasks, and over the slow ones' tasks."""
     test = data.rows_of(data.split(settings.fold).test.classes)
-    classes = np.unique(data.labels[test])
     sampler = EpisodeSampler(
-        np.searchsorted(classes, data.labels[test]),
+        np.unique(data.labels[test], return_inverse=True)[1],
         ways=settings.ways,
         shots=settings.shots,
         queries=settings.queries,

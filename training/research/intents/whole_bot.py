@@ -26,7 +26,7 @@ from maml_tf.evaluation.seen import delta_of, refuse_seen
 from training.common.files import write_aside
 from training.common.flag_types import define_count, define_path
 from training.common.result_rows import ResultRows
-from training.common.rotation import RotationSettings
+from training.common.rotation_settings import RotationSettings
 from training.common.run import digest_of
 from training.common.running import run_script
 from training.common.tables import markdown_table, percent

@@ -29,7 +29,7 @@ from training.common.result_rows import ResultRows
 from training.common.run import Run, digest_of
 from training.common.running import run_script
 from training.research.streams.adaptive_classifier_rival import AdaptiveClassifierRival
-from training.research.streams.continual_report import write_report
+from training.research.streams.continual_report import NAMED, write_report
 from training.research.streams.learners import (
     ContinualLearner,
     FineTuned,
@@ -223,8 +223,8 @@ def makers(stream: Stream, examples: int, seed: int) -> Makers:
         "h nearest example": lambda: NearestExample(intents),
     }
     if names is not None:
-        found["a bot, names as well"] = lambda: WithNames(Stored(intents), names)
-        found["f joint training, names as well"] = lambda: WithNames(
+        found[f"a bot, {NAMED}"] = lambda: WithNames(Stored(intents), names)
+        found[f"f joint training, {NAMED}"] = lambda: WithNames(
             Joint(intents, dim), names
         )
     for size in (1, 5, 20):

@@ -8,6 +8,7 @@ from training.common.files import write_aside
 from training.common.tables import markdown_table, percent
 
 Row = dict[str, Any]
+# Ends the names of methods that are told the names of intents.
 NAMED = "names as well"
 HEADER = (
     *("corpus", "examples", "method", "accuracy", "forgetting", "beyond joint"),

@@ -84,10 +84,11 @@ class WithNames:
         self.known: set[int] = set()
 
     def teach(self, vectors: np.ndarray, labels: np.ndarray) -> None:
-        new = sorted(set(np.unique(labels).tolist()) - self.known)
+        new: list[int] = sorted(set(np.unique(labels).tolist()) - self.known)
         self.known.update(new)
         self.learner.teach(
-            np.concatenate([vectors, self.names[new]]), np.concatenate([labels, new])
+            np.concatenate([vectors, self.names[new]]),
+            np.concatenate([labels, np.array(new, labels.dtype)]),
         )
 
     def scores(self, vectors: np.ndarray) -> np.ndarray:
