@@ -47,25 +47,42 @@ def main(argv: list[str]) -> None:
 
     corpus = read_dialogues(settings.dialogues)
     print(corpus.summary())
-    needed = settings.most_support + settings.query
     parts = {name: corpus.split(name) for name in ("train", "validation")}
     if settings.more_dialogues is not None:
         more = read_dialogues(settings.more_dialogues)
         print(more.summary())
         parts["train"] = parts["train"].after(more)
-    parts = {name: part.with_at_least(needed) for name, part in parts.items()}
+    # Whoever has fewer dialogues than the most is in the batches that take fewer.
+    least, most = (
+        supported + settings.query
+        for supported in (settings.least_support, settings.most_support)
+    )
+    counts = {
+        name: len(part.with_at_least(most).groups) for name, part in parts.items()
+    }
+    parts = {name: part.with_at_least(least) for name, part in parts.items()}
     print(
-        f"People with {needed} dialogues or more: {len(parts['train'].groups)} to "
-        f"train on, {len(parts['validation'].groups)} for validation. Loading the "
+        f"People with {least} dialogues or more: {len(parts['train'].groups)} to "
+        f"train on ({counts['train']} with {most}), "
+        f"{len(parts['validation'].groups)} for validation "
+        f"({counts['validation']}). Loading the "
         "model; the first step is traced, which takes about a minute.",
         flush=True,
     )
     with scope_of_strategy(settings.tasks_per_batch):
-        train(settings, parts)
+        train(settings, parts, counts)
 
 
-def train(settings: PersonaSettings, parts: dict[str, Any]) -> None:
-    """Trains on the people of `parts["train"]` in --output_dir."""
+def train(
+    settings: PersonaSettings, parts: dict[str, Any], counts: dict[str, int]
+) -> None:
+    """Trains on the people of `parts["train"]` in --output_dir.
+
+    Args:
+        settings: of the run.
+        parts: the dialogues to train on and those for validation.
+        counts: people of each who have as many dialogues as may be asked for.
+    """
     import hashlib
 
     import keras
@@ -95,10 +112,9 @@ def train(settings: PersonaSettings, parts: dict[str, Any]) -> None:
     }
     # Few people are fewer tasks, which several devices have to share evenly too.
     devices = tf.distribute.get_strategy().num_replicas_in_sync
-    most = settings.tasks_per_batch
     sizes = {
-        name: max(devices, min(most, len(part.rows_of_groups) // devices * devices))
-        for name, part in encoded.items()
+        name: max(devices, min(settings.tasks_per_batch, count // devices * devices))
+        for name, count in counts.items()
     }
     content = {
         "initial weights": weights_digest(learner),

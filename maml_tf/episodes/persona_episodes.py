@@ -30,7 +30,7 @@ def persona_episodes(
     Args:
         encoded: the dialogues.
         support: dialogues to learn from, or the least and the most of them; one number
-            is drawn for all tasks of a batch.
+            is drawn for all tasks of a batch, whose people are those who have as many.
         query: dialogues to be judged by.
         tasks_per_batch: people in a batch.
         seed: a batch is a function of the seed and its number.
@@ -38,15 +38,19 @@ def persona_episodes(
         start_step: number of the first batch.
 
     Raises:
-        CorpusError: if too few people have so many dialogues.
+        CorpusError: if too few people have the most dialogues that may be asked for.
     """
     least, most = (support, support) if isinstance(support, int) else support
-    usable = [rows for rows in encoded.rows_of_groups if len(rows) >= most + query]
-    if len(usable) < tasks_per_batch:
+    people_with = {
+        shots: [rows for rows in encoded.rows_of_groups if len(rows) >= shots + query]
+        for shots in range(least, most + 1)
+    }
+    if len(people_with[most]) < tasks_per_batch:
         raise CorpusError(
             f"A batch of {tasks_per_batch} people with {most} + {query} dialogues "
-            f"each cannot be drawn: {len(usable)} of {len(encoded.rows_of_groups)} "
-            "people have so many; ask for fewer dialogues or give more."
+            f"each cannot be drawn: {len(people_with[most])} of "
+            f"{len(encoded.rows_of_groups)} people have so many; ask for fewer "
+            "dialogues or give more."
         )
 
     def batches() -> Iterator[Any]:
@@ -54,6 +58,7 @@ def persona_episodes(
         while steps is None or step < start_step + steps:
             random = np.random.default_rng((seed, step))
             shots = int(random.integers(least, most + 1))
+            usable = people_with[shots]
             people = random.choice(len(usable), tasks_per_batch, replace=False)
             drawn = np.stack(
                 [random.permutation(usable[p])[: shots + query] for p in people]

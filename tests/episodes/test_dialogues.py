@@ -195,3 +195,22 @@ def test_a_task_is_one_person_and_its_number_decides_it():
         assert all(len(np.unique(of, axis=0)) == len(of) for of in dialogues)
     with pytest.raises(CorpusError, match="0 of 10 people have so many"):
         persona_episodes(encoded, support=3, query=2)
+
+
+def test_people_of_few_dialogues_are_in_the_tasks_that_take_fewer():
+    """Most people of a corpus may have two dialogues, and few have four."""
+    dialogues = tuple(
+        Dialogue(name, (Turn(f"hi {name}{n}", False), Turn("ho", True)))
+        for name, count in (("a", 2), ("b", 4), ("c", 2), ("d", 4), ("e", 2))
+        for n in range(count)
+    )
+    corpus = DialogueCorpus(dialogues, "few")
+    encoded = encode_dialogues(corpus, _bytes, TEMPLATE, max_length=64)
+    drawn: dict[int, set[int]] = {}
+    for x, _ in persona_episodes(
+        encoded, support=(1, 3), query=1, tasks_per_batch=2, steps=40
+    ).as_numpy_iterator():
+        ids = x["support_inputs"]["token_ids"]
+        drawn.setdefault(ids.shape[1], set()).update(ids[:, 0, 5].tolist())
+    letters = {k: bytes(sorted(of)).decode() for k, of in drawn.items()}
+    assert letters == {1: "abcde", 2: "bd", 3: "bd"}
