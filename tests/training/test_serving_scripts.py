@@ -89,6 +89,24 @@ def test_the_serving_benchmark_runs_at_toy_sizes(tmp_path):
     assert path.with_suffix(".png").stat().st_size > 0
 
 
+def test_learning_many_sentences_is_timed_beside_the_bare_encoder(tmp_path):
+    corpus, path = tmp_path / "corpus.jsonl", tmp_path / "speed.json"
+    rows = [{"text": f"words {'so ' * (n % 7)}{n}", "label": n % 5} for n in range(60)]
+    corpus.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    done = run(
+        "embedding_speed",
+        f"--corpus=jsonl:{corpus}",
+        f"--base_learner={SMALL}",
+        *("--sentences=20", "--repeats=2", f"--results={path}"),
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(path.read_text())
+    assert found["sentences"] == 20
+    assert set(found["seconds"]) >= {"adapt", "Embedder", "bare encoder, 32 at a time"}
+    assert found["ratios"]["adapt to the fastest bare encoder"] > 0
+    assert "20 sentences" in done.stdout
+
+
 def test_servers_under_load_answer_all_and_end_in_order(tmp_path):
     path = tmp_path / "load.json"
     done = run(

@@ -9,6 +9,7 @@ adaptive-classifier are imported inside: they are of the extra `bench`.
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -127,15 +128,21 @@ def fine_tuning(
 NAMES = ("token_ids", "segment_ids", "padding_mask")
 
 
+def sentence_transformer(directory: str) -> Any:
+    """The encoder of a Hugging Face directory as sentence-transformers has it."""
+    from sentence_transformers import SentenceTransformer, models
+
+    words = models.Transformer(directory)
+    pooling = models.Pooling(words.auto_model.config.hidden_size, "mean")
+    return SentenceTransformer(modules=[words, pooling, models.Normalize()])
+
+
 def setfit(directory: str) -> Bot:
     """SetFit (Tunstall et al. 2022, arXiv 2209.11055) with its own defaults."""
     from datasets import Dataset
-    from sentence_transformers import SentenceTransformer, models
     from setfit import SetFitModel, Trainer, TrainingArguments
 
-    words = models.Transformer(directory)
-    pooling = models.Pooling(words.get_word_embedding_dimension(), "mean")
-    body = SentenceTransformer(modules=[words, pooling, models.Normalize()])
+    body = sentence_transformer(directory)
 
     def learn(support: list[str], labels: np.ndarray, names: list[str]) -> Learned:
         from sklearn.linear_model import LogisticRegression

