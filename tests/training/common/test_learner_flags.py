@@ -19,7 +19,7 @@ import json, sys
 from absl import app
 from training import train
 train.FLAGS.mark_as_parsed()
-said = []
+said, learners = [], []
 for flags in json.load(sys.stdin):
     train.FLAGS.unparse_flags()
     try:
@@ -29,11 +29,18 @@ for flags in json.load(sys.stdin):
         said.append(None)
     except (app.UsageError, app.flags.Error) as error:
         said.append(str(error))
-json.dump({"said": said, "loaded": "tensorflow" in sys.modules}, sys.stdout)
+    learners.append(train.FLAGS["learner"].value)
+loaded = "tensorflow" in sys.modules
+json.dump({"said": said, "learners": learners, "loaded": loaded}, sys.stdout)
 """
 
 
 def check(lines):
+    """What is said of each command line, None of one that is taken."""
+    return outcome(lines)["said"]
+
+
+def outcome(lines):
     done = subprocess.run(
         [sys.executable, "-c", CHECK],
         cwd=ROOT,
@@ -45,7 +52,7 @@ def check(lines):
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout)
     assert not found["loaded"], "flags are checked before TensorFlow is loaded"
-    return found["said"]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -131,14 +138,19 @@ def test_flags_that_do_not_fit(flags, message):
     assert said is not None and message in said
 
 
-def test_flags_that_fit():
-    lines = [
-        [],
-        ["--averaging=0.9"],
-        ["--learner=maml", "--fast_weights=lora", "--lora_rank=2"],
-        ["--learner=projection", "--steps=7", "--meta_learning_rate=0.1"],
-        ["--learner=upper_layers"],
-        ["--learner=anil"],
-        ["--patience=2", "--seed=4294967295"],
-    ]
-    assert check(lines) == [None] * len(lines)
+def test_flags_that_fit_and_the_learner_that_they_leave_open():
+    trained = {
+        "": "upper_layers",
+        "--meta_learning_rate=1e-4 --steps=20": "upper_layers",
+        "--base_learner=scratch:num_layers=1": "prototypical",
+        "--averaging=0.9": "prototypical",
+        "--lora_rank=2": "prototypical",
+        "--patience=2 --seed=4294967295": "prototypical",
+        "--learner=maml --fast_weights=lora --lora_rank=2": "maml",
+        "--learner=projection --steps=7 --meta_learning_rate=0.1": "projection",
+        "--learner=upper_layers": "upper_layers",
+        "--learner=anil": "anil",
+    }
+    found = outcome([flags.split() for flags in trained])
+    assert found["said"] == [None] * len(trained)
+    assert found["learners"] == list(trained.values())
