@@ -9,9 +9,9 @@ say.
 --learner=projection trains a projection behind a frozen encoder, in seconds; all other
 learners train on episodes.
 
-Writes config.json, classes.json, metrics.jsonl, curves.png, TensorBoard logs, the
-untrained learner and the best by validation episodes, its calibration.json, and
-checkpoints from which the same command resumes.
+Writes config.json, classes.json, the untrained learner and the best by validation
+episodes, its calibration.json, and checkpoints from which the same command resumes; of
+learners that train on episodes also metrics.jsonl, curves.png and TensorBoard logs.
 
 Meta-training learns how to learn new intents from many others. One bot of a few intents
 needs none: training.export without --model_dir exports a learner for it.

@@ -102,6 +102,12 @@ def train_on_kept(settings: RotatingSettings, data: TaskData) -> None:
             name: _encoded(part, encoder, most.get(name, MOST_ROWS))
             for name, part in data.seen_parts().items()
         }
+        texts = sum(len(part.labels) for part in parts.values())
+        print(
+            f"Running the encoder once over {texts} texts, then {settings.steps} "
+            "meta-steps over what it made of them.",
+            flush=True,
+        )
         make = {PROJECTION: over_vectors, UPPER_LAYERS: over_states}[settings.learner]
         kept, training = make(run, encoder, parts), parts["train"]
         start, labels = weights_of(kept.model), parts["validation"].labels
