@@ -97,8 +97,9 @@ def train(
 
     keras.utils.set_random_seed(settings.seed)
     learner = make_persona_learner(settings)
+    changed = []
     if settings.start_from is not None:
-        load_initial(Path(settings.start_from), learner.base_learner)
+        changed = load_initial(Path(settings.start_from), learner.base_learner)
     base = learner.base_learner
     encoded = {
         name: encode_dialogues(
@@ -159,7 +160,7 @@ def train(
             judge_start=True,
             part=5,  # steps take seconds
         )
-        save_trained(run.folder, learner)
+        save_trained(run.folder, learner, changed)
     print(
         f"Best by validation at step {progress.best_step}; "
         f"{progress.seconds / max(progress.step, 1):.1f} s a step. Judge it with "

@@ -12,7 +12,11 @@ from maml_tf import MAML, MetaSGD, create_causal_lm
 from training.common.language_learner import plain_language_learner
 from training.common.persona_flags import PersonaSettings, settings_of_run
 from training.common.persona_replies import Person, Replies, tables_of
-from training.common.persona_weights import load_initial, save_trained
+from training.common.persona_weights import (
+    load_initial,
+    load_trained,
+    save_trained,
+)
 from training.common.run import RunError
 
 NAMES = ["anna", "bert", "carl", "dora", "emil", "fred", "gina", "hans", "jane", "kurt"]
@@ -205,10 +209,22 @@ def test_factors_start_on_weights_that_were_all_trained(tmp_path):
         )
 
     whole, factored = base(None), base(2)
+    for variable in whole.variables:
+        variable.assign(variable + 0.5)
     save_trained(tmp_path, MAML(whole))
-    load_initial(tmp_path, factored)
+    changed = load_initial(tmp_path, factored)
     for one, two in zip(whole.variables, factored.frozen_weights, strict=True):
         np.testing.assert_array_equal(one, two)
+    # Whoever judges, exports or goes on from that run has them too.
+    later = tmp_path / "later"
+    later.mkdir()
+    save_trained(later, MAML(factored, fast_weights="lora"), changed)
+    judged, further = base(2), base(2)
+    load_trained(later, MAML(judged, fast_weights="lora"))
+    assert len(load_initial(later, further)) == len(changed) > 0
+    for model in (judged, further):
+        for one, two in zip(factored.variables, model.variables, strict=True):
+            np.testing.assert_array_equal(one, two)
 
 
 def test_a_run_is_exported_and_other_flags_are_refused(trained, tmp_path):

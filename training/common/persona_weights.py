@@ -1,5 +1,6 @@
 """What training a language model's learner changed, kept without the model itself."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import keras
@@ -13,30 +14,45 @@ from .files import write_aside
 from .run import RunError
 
 WEIGHTS = "weights.safetensors"
+FROZEN = "frozen/"
 
 
-def save_trained(folder: Path, learner: MetaLearner) -> None:
-    """Writes the trainable variables, by number and path."""
+def save_trained(
+    folder: Path, learner: MetaLearner, frozen: Iterable[keras.Variable] = ()
+) -> None:
+    """Writes the trainable variables, by number and path, and some that are frozen.
+
+    Args:
+        folder: of the run.
+        learner: that was trained.
+        frozen: what `load_initial` put beside the trainable ones, without which the
+            pretrained model would not be the one that was trained further.
+    """
     arrays = {
         _name(place, v): np.array(v, order="C")
         for place, v in enumerate(learner.trainable_variables)
-    }
+    } | {f"{FROZEN}{v.path}": np.array(v, order="C") for v in frozen}
     write_aside(folder / WEIGHTS, lambda path: save_file(arrays, path))
 
 
-def load_initial(folder: Path, base_learner: keras.Model) -> None:
+def load_initial(folder: Path, base_learner: keras.Model) -> list[keras.Variable]:
     """Puts the base learner's weights of an earlier run of any learner into another.
 
     The earlier run may have trained all weights where this one trains factors beside
     them; then those are the frozen ones here.
 
+    Returns:
+        The frozen variables that now differ from the pretrained model's, for
+        `save_trained`.
+
     Raises:
         RunError: if the earlier run had another base learner.
     """
     earlier = {name.split("/", 1)[1]: a for name, a in _read(folder).items()}
-    variables = base_learner.trainable_variables
-    if not any(variable.path in earlier for variable in variables):
-        variables = getattr(base_learner, "frozen_weights", variables)
+    trainable = base_learner.trainable_variables
+    frozen = list(getattr(base_learner, "frozen_weights", ()))
+    factored = any(variable.path in earlier for variable in trainable)
+    variables = trainable if factored or not frozen else frozen
     if any(
         v.path not in earlier or earlier[v.path].shape != tuple(v.shape)
         for v in variables
@@ -45,8 +61,10 @@ def load_initial(folder: Path, base_learner: keras.Model) -> None:
             f"The run in {folder} had another base learner, or other factors; give it "
             "the same --base_learner, --lora_rank and --lora_blocks."
         )
-    for variable in variables:
+    changed = [variable for variable in frozen if variable.path in earlier]
+    for variable in (*variables, *changed):
         variable.assign(earlier[variable.path])
+    return changed
 
 
 def load_trained(folder: Path, learner: MetaLearner) -> None:
@@ -56,7 +74,14 @@ def load_trained(folder: Path, learner: MetaLearner) -> None:
         RunError: if there is no such file, or it is another learner's.
     """
     arrays = _read(folder)
-    variables = {_name(p, v): v for p, v in enumerate(learner.trainable_variables)}
+    frozen = {
+        f"{FROZEN}{v.path}": v
+        for v in getattr(learner.base_learner, "frozen_weights", ())
+        if f"{FROZEN}{v.path}" in arrays
+    }
+    variables = frozen | {
+        _name(p, v): v for p, v in enumerate(learner.trainable_variables)
+    }
     if set(arrays) != set(variables) or any(
         arrays[name].shape != tuple(v.shape) for name, v in variables.items()
     ):
