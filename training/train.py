@@ -21,7 +21,7 @@ from absl import app, flags
 
 from .common.flag_types import define_count, define_path, define_rate, define_share
 from .common.learner_flags import (
-    INNER_OPTIONS,
+    OF_LEARNERS,
     ON_KEPT,
     UPPER_LAYERS,
     check_learner_flags,
@@ -83,9 +83,8 @@ LOOP_FLAGS = (
 def settle_learner() -> None:
     """Chooses the learner where the flags leave it open."""
     if FLAGS.learner is None:
-        of_others = ("lora_rank", *INNER_OPTIONS, *LOOP_FLAGS)
         others = FLAGS.base_learner.startswith("scratch") or any(
-            FLAGS[name].present for name in of_others
+            FLAGS[name].present for name in (*OF_LEARNERS, *LOOP_FLAGS)
         )
         FLAGS["learner"].value = "prototypical" if others else UPPER_LAYERS
 

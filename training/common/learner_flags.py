@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Not learners of their own, but prototypical networks trained in another way.
 PROJECTION, UPPER_LAYERS = ON_KEPT = ("projection", "upper_layers")
+# Of no use to these.
+OF_LEARNERS = (*INNER_OPTIONS, "lora_rank")
 
 flags.DEFINE_enum(
     "learner",
@@ -78,7 +80,7 @@ def check_learner_flags() -> None:
     given = {name: FLAGS[name].value for name in INNER_OPTIONS if FLAGS[name].present}
     if FLAGS.learner in ON_KEPT:
         refusal = None
-        if without := (*given, *(["lora_rank"] if FLAGS.lora_rank else ())):
+        if without := [name for name in OF_LEARNERS if FLAGS[name].present]:
             refusal = (
                 f"--{without[0]} has no meaning for --learner={FLAGS.learner}, which "
                 "trains nothing but that; leave it out or choose another learner."

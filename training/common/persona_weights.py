@@ -52,7 +52,9 @@ def load_initial(folder: Path, base_learner: keras.Model) -> list[keras.Variable
     trainable = base_learner.trainable_variables
     frozen = list(getattr(base_learner, "frozen_weights", ()))
     factored = any(variable.path in earlier for variable in trainable)
-    variables = trainable if factored or not frozen else frozen
+    changed = [variable for variable in frozen if variable.path in earlier]
+    # A run of factors has frozen ones too if it had itself started from all weights.
+    variables = [*trainable, *changed] if factored else frozen or trainable
     if any(
         v.path not in earlier or earlier[v.path].shape != tuple(v.shape)
         for v in variables
@@ -61,8 +63,7 @@ def load_initial(folder: Path, base_learner: keras.Model) -> list[keras.Variable
             f"The run in {folder} had another base learner, or other factors; give it "
             "the same --base_learner, --lora_rank and --lora_blocks."
         )
-    changed = [variable for variable in frozen if variable.path in earlier]
-    for variable in (*variables, *changed):
+    for variable in variables:
         variable.assign(earlier[variable.path])
     return changed
 
