@@ -43,9 +43,16 @@ flags.DEFINE_enum(
 flags.DEFINE_list("support", ["1", "3", "5"], "Numbers of dialogues to learn from.")
 flags.DEFINE_list("inner_steps", ["1", "3", "5"], "Numbers of inner steps.")
 define_count("queries", 3, "Dialogues that are foretold.")
-define_count("people", None, "At most so many people are judged; all by default.")
+define_count(
+    "people",
+    None,
+    "At most so many people are judged at each number of dialogues; by default all who "
+    "have as many.",
+)
 flags.DEFINE_list(
-    "fine_tuning_rates", ["3e-4", "1e-3", "3e-3"], "Adam's, tried on validation people."
+    "fine_tuning_rates",
+    ["3e-4", "1e-3", "3e-3"],
+    "Adam's, tried on validation people with each number of steps.",
 )
 define_count(
     "replies",
@@ -75,11 +82,21 @@ def main(argv: list[str]) -> None:
 
     dialogues = FLAGS.dialogues or settings.dialogues
     corpus = read_dialogues(dialogues)
-    needed = max(supports) + FLAGS.queries
-    judged = corpus.split(FLAGS.split).with_at_least(needed)
-    print(f"{corpus.summary()} Judged: {len(judged.groups)} people.", flush=True)
+    judged = corpus.split(FLAGS.split)
+    numbers = {}
+    for support in supports:
+        # Everybody who has so many; an interval needs two.
+        numbers[support] = len(judged.with_at_least(support + FLAGS.queries).groups)
+        if numbers[support] < 2:
+            raise app.UsageError(
+                f"One person alone of {judged.name} has {support} dialogues to learn "
+                f"from and {FLAGS.queries} to foretell, and an interval needs two; "
+                f"leave {support} out of --support, or give more people."
+            )
+    told = ", ".join(f"{n} by {k} dialogues" for k, n in numbers.items())
+    print(f"{corpus.summary()} People judged: {told}.", flush=True)
 
-    from .common.persona_judge import Judge
+    from .common.persona_judge import Judge, middle_of
 
     judge = Judge(
         settings,
@@ -91,10 +108,10 @@ def main(argv: list[str]) -> None:
         FLAGS.reply_tokens,
     )
     began = time.monotonic()
-    tuned = read_dialogues(settings.dialogues).split("validation")
+    held = read_dialogues(settings.dialogues).split("validation")
     result = judge.table(
-        judged,
-        tuned.with_at_least(needed),
+        judged.with_at_least(min(supports) + FLAGS.queries),
+        held.with_at_least(middle_of(supports) + FLAGS.queries),
         rates,
         folder,
         None if joint is None else (joint, Path(FLAGS.joint_dir)),
@@ -139,7 +156,8 @@ def table_of(result: dict[str, Any]) -> str:
         rows = [
             [name, *(by.get(k, "") for k in supports)] for name, by in cells.items()
         ]
-        return markdown_table([head, *(f"{k} dialogues" for k in supports)], rows)
+        columns = [f"{k} dialogues, {result['people'][k]} people" for k in supports]
+        return markdown_table([head, *columns], rows)
 
     perplexity = table("perplexity (95 % interval)", result["perplexity"])
     above = table("loss above meta-trained", result["loss_above_meta_trained"])

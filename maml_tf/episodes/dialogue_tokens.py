@@ -13,6 +13,8 @@ from maml_tf.text_lengths import bucket_for
 
 # Dialogues are padded to multiples of a few dozen tokens, so that few shapes occur.
 LENGTHS = (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048)
+# The same of tokens that are asked for, of which each costs as much as several blocks.
+_ASKED_AT_A_TIME = 16
 
 
 class ChatTemplate(Protocol):
@@ -58,26 +60,71 @@ class EncodedDialogues:
     def batch(
         self, rows: Any, length: int | None = None
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Inputs `[..., length]` and weights `[..., length]` of the dialogues `rows`.
+        """Inputs of the dialogues `rows`, and the weights of the tokens asked for.
+
+        Asked for are the tokens that the person said alone (`places` of a
+        `CausalLanguageModel`): scoring words is most of the work of a small model.
 
         Args:
             rows: places of dialogues, of any shape.
             length: to pad to; None for the smallest of a few that holds the longest.
+
+        Returns:
+            `token_ids` and `padding_mask` `[..., length]` and `places` `[..., asked]`,
+            and weights `[..., asked]`, 0 where a dialogue has fewer of them than
+            another.
         """
         rows = np.asarray(rows)
         flat = rows.reshape(-1)
-        if length is None:
-            length = bucket_for(int(self.lengths[flat].max()), LENGTHS)
-        ids = np.zeros((len(flat), length), "int32")
-        mask, own = np.zeros_like(ids), np.zeros(ids.shape, "float32")
-        for place, row in enumerate(flat):
-            count = len(self.token_ids[row])
-            ids[place, :count] = self.token_ids[row]
-            own[place, :count] = self.own[row]
-            mask[place, :count] = 1
-        shape = (*rows.shape, length)
-        inputs = {"token_ids": ids.reshape(shape), "padding_mask": mask.reshape(shape)}
-        return inputs, own.reshape(shape)
+        inputs, weights = padded(
+            [self.token_ids[row] for row in flat],
+            [self.own[row] for row in flat],
+            length,
+        )
+        shaped = {
+            name: value.reshape(*rows.shape, -1) for name, value in inputs.items()
+        }
+        return shaped, weights.reshape(*rows.shape, -1)
+
+
+def padded(
+    token_ids: Sequence[np.ndarray],
+    own: Sequence[np.ndarray],
+    length: int | None = None,
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Texts as the inputs of a causal language model that is asked for own tokens.
+
+    Args:
+        token_ids: the tokens of each text.
+        own: for each, the weights of its tokens; those of none are not asked for.
+        length: to pad to; None for the smallest of a few that holds the longest.
+
+    Returns:
+        `token_ids` and `padding_mask` `[texts, length]` and `places` `[texts, asked]`,
+        and weights `[texts, asked]`.
+
+    Example:
+
+    >>> inputs, weights = padded([np.array([5, 6, 7])], [np.array([0.0, 0.0, 1.0])], 4)
+    >>> inputs["token_ids"].tolist(), inputs["places"][0, :2].tolist()
+    ([[5, 6, 7, 0]], [2, 1])
+    >>> weights[0, :2].tolist()
+    [1.0, 0.0]
+    """
+    if length is None:
+        length = bucket_for(max(len(ids) for ids in token_ids), LENGTHS)
+    # The first token has nothing before it that could foretell it.
+    asked = [1 + np.flatnonzero(weights[1:]) for weights in own]
+    ids = np.zeros((len(token_ids), length), "int32")
+    mask = np.zeros_like(ids)
+    most = -(-max(map(len, asked)) // _ASKED_AT_A_TIME) * _ASKED_AT_A_TIME
+    places = np.ones((len(token_ids), min(most, length - 1)), "int32")
+    weights = np.zeros(places.shape, "float32")
+    for row, (tokens, which) in enumerate(zip(token_ids, asked, strict=True)):
+        ids[row, : len(tokens)], mask[row, : len(tokens)] = tokens, 1
+        places[row, : len(which)] = which
+        weights[row, : len(which)] = own[row][which]
+    return {"token_ids": ids, "padding_mask": mask, "places": places}, weights
 
 
 def encode_dialogues(

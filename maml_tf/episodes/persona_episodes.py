@@ -24,8 +24,9 @@ def persona_episodes(
 ) -> tf.data.Dataset:
     """Batches of tasks `(x, y)`, a person each, for a `MetaLearner`.
 
-    Inputs are `{"token_ids", "padding_mask"}` `[tasks, dialogues, length]`, targets the
-    weights of the tokens, `[tasks, dialogues, length]`.
+    Inputs are `{"token_ids", "padding_mask"}` `[tasks, dialogues, length]` and
+    `"places"` `[tasks, dialogues, asked]`, the tokens that the person said; targets
+    their weights, `[tasks, dialogues, asked]`.
 
     Args:
         encoded: the dialogues.
@@ -77,7 +78,8 @@ def persona_episodes(
     def spec(kind: Any) -> tf.TensorSpec:
         return tf.TensorSpec((tasks_per_batch, None, None), kind)
 
-    inputs = {"token_ids": spec("int32"), "padding_mask": spec("int32")}
+    names = ("token_ids", "padding_mask", "places")
+    inputs = {name: spec("int32") for name in names}
     signature = (
         {
             "support_inputs": inputs,

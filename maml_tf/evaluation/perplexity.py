@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from maml_tf.episodes.dialogue_tokens import LENGTHS, EncodedDialogues
+from maml_tf.episodes.dialogue_tokens import EncodedDialogues, padded
 from maml_tf.evaluation.clusters import student_quantile
 from maml_tf.learners import MAML
-from maml_tf.text_lengths import bucket_for
 
 
 class PersonaTask(NamedTuple):
@@ -86,16 +85,16 @@ def mean_and_half_interval(
 def persona_tasks(
     encoded: EncodedDialogues, *, most_support: int, query: int, seed: int = 0
 ) -> list[PersonaTask]:
-    """One task of each person who has enough dialogues.
+    """One task of each person who has more dialogues than are foretold.
 
     The first K of `support` are the task of K dialogues, so that every K is judged by
-    the same queries.
+    the same queries. Whoever has fewer than `most_support` besides has a shorter one.
     """
     tasks = []
     for place, (group, rows) in enumerate(
         zip(encoded.groups, encoded.rows_of_groups, strict=True)
     ):
-        if len(rows) >= most_support + query:
+        if len(rows) > query:
             drawn = np.random.default_rng((seed, place)).permutation(rows)
             chosen = drawn[query : query + most_support]
             tasks.append(PersonaTask(group, chosen, drawn[:query]))
@@ -113,15 +112,19 @@ class PersonaScorer:
 
     def __init__(self, learner: MAML, encoded: EncodedDialogues, steps: int) -> None:
         self.learner, self.encoded, self.steps = learner, encoded, steps
+        # Traced once, for dialogues of any number and length.
+        names = ("token_ids", "padding_mask", "places")
+        tokens = {name: tf.TensorSpec((1, None, None), tf.int32) for name in names}
         self._adapt = tf.function(
             lambda inputs, weights: learner.adapt(
                 inputs, weights, steps=steps, every_step=True
             ),
-            reduce_retracing=True,
+            input_signature=[tokens, tf.TensorSpec((1, None, None), tf.float32)],
             autograph=False,
         )
+        fast = tf.nest.map_structure(tf.TensorSpec.from_tensor, self.start())
         self._predict = tf.function(
-            learner.predict_adapted, reduce_retracing=True, autograph=False
+            learner.predict_adapted, input_signature=[fast, tokens], autograph=False
         )
 
     def start(self) -> dict[str, tf.Tensor]:
@@ -180,19 +183,13 @@ def behind(
     """A query dialogue behind support dialogues; the query's tokens alone count.
 
     Returns:
-        Inputs `[1, length]` and weights `[1, length]`.
+        Inputs of one text and weights `[1, asked]`, as of `EncodedDialogues.batch`.
     """
     rows = [*support, query]
     ids = np.concatenate([encoded.token_ids[row] for row in rows])
     own = np.zeros(len(ids), "float32")
     own[len(ids) - len(encoded.own[query]) :] = encoded.own[query]
-    spare = bucket_for(len(ids), LENGTHS) - len(ids)
-    mask = np.pad(np.ones(len(ids), "int32"), (0, spare))
-    inputs = {
-        "token_ids": np.pad(ids, (0, spare))[np.newaxis],
-        "padding_mask": mask[np.newaxis],
-    }
-    return inputs, np.pad(own, (0, spare))[np.newaxis]
+    return padded([ids], [own])
 
 
 def _tensors(inputs: Any) -> Any:

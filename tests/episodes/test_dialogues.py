@@ -3,7 +3,9 @@ import json
 import numpy as np
 import pytest
 
+from maml_tf.base_learners import NextTokenLoss
 from maml_tf.base_learners.chat_template import ChatTemplate
+from maml_tf.base_learners.scratch_causal_lm import make_scratch_causal_lm
 from maml_tf.episodes import CorpusError
 from maml_tf.episodes.dialogue_readers import read_dialogues
 from maml_tf.episodes.dialogue_tokens import encode_dialogues
@@ -118,11 +120,37 @@ def test_people_are_split_by_the_last_digit_of_their_number():
 
 def test_the_persons_tokens_and_the_end_of_their_turns_are_learned():
     encoded = encode_dialogues(_corpus(1, 1), _bytes, TEMPLATE, max_length=64)
-    inputs, own = encoded.batch([0], 16)
+    inputs, weights = encoded.batch([0], 16)
     said = [250, 251, *b"hi 0", 253, 254, 252, *b"ho", 253, 254]
     assert inputs["token_ids"][0].tolist() == [*said, *[0] * (16 - len(said))]
     assert inputs["padding_mask"].sum() == len(said)
-    assert np.flatnonzero(own[0]).tolist() == [9, 10, 11, 12]
+    assert inputs["places"][0, :5].tolist() == [9, 10, 11, 12, 1]
+    assert np.flatnonzero(weights[0]).tolist() == [0, 1, 2, 3]
+
+
+def test_asking_for_own_tokens_alone_changes_no_loss():
+    """Also where a dialogue has fewer of them, and where the person speaks first."""
+    dialogues = (
+        Dialogue("a", (Turn("hi", False), Turn("a longer answer", True))),
+        Dialogue("a", (Turn("so", False), Turn("ho", True))),
+        Dialogue("a", (Turn("I", True), Turn("who?", False), Turn("I!", True))),
+    )
+    template = ChatTemplate((), (), (), (3,))
+    encoded = encode_dialogues(
+        DialogueCorpus(dialogues, "made"), _bytes, template, max_length=64
+    )
+    model = make_scratch_causal_lm(num_layers=1, hidden_dim=8, num_heads=2)
+    inputs, weights = encoded.batch([[0, 1], [1, 2]], 32)
+    assert weights.shape[:2] == (2, 2)
+    own = np.zeros((2, 2, 32), "float32")
+    for place, row in zip(np.ndindex(2, 2), (0, 1, 1, 2), strict=True):
+        own[(*place, slice(1, len(encoded.own[row])))] = encoded.own[row][1:]
+    places = inputs.pop("places")
+    loss = NextTokenLoss(reduction=None)
+    everywhere = loss(own, model(inputs))
+    asked = loss(weights, model({**inputs, "places": places}))
+    np.testing.assert_allclose(asked, everywhere, rtol=1e-5)
+    assert everywhere.numpy().min() > 1
 
 
 def test_turns_that_do_not_fit_are_left_off_and_counted():

@@ -5,12 +5,12 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from maml_tf.default_learner import default_learner
-from maml_tf.episodes.dialogue_tokens import encode_dialogues
+from maml_tf.episodes.dialogue_tokens import EncodedDialogues, encode_dialogues
 from maml_tf.episodes.dialogues import DialogueCorpus
 from maml_tf.evaluation.perplexity import (
     PersonaScorer,
@@ -31,6 +31,14 @@ from .persona_weights import load_initial, load_trained
 Losses = dict[str, dict[int, list[float]]]
 
 
+class People(NamedTuple):
+    """Dialogues of people, and a task of each."""
+
+    corpus: DialogueCorpus
+    encoded: EncodedDialogues
+    tasks: list[PersonaTask]
+
+
 class Judge:
     """Runs every method on the same people and the same dialogues.
 
@@ -39,7 +47,7 @@ class Judge:
         supports: numbers of dialogues to learn from.
         steps: numbers of inner steps.
         queries: dialogues to foretell.
-        people: the most people that are judged, or None.
+        people: the most people that are judged at each number of dialogues, or None.
         asked: dialogues of each person in which replies are written, or 0.
         reply_tokens: the most tokens of a reply.
     """
@@ -61,6 +69,7 @@ class Judge:
         self.asked, self.reply_tokens = asked, reply_tokens
         self.replies: Replies | None = None
         self.losses: Losses = {}
+        self.tuning: dict[str, dict[str, float]] = {}
         self.seconds: dict[str, float] = {}
         self._last: tuple[Any, Any, Any] = (None, None, None)
 
@@ -73,54 +82,67 @@ class Judge:
         joint: tuple[PersonaSettings, Path] | None,
     ) -> dict[str, Any]:
         """Losses, perplexities and differences to the meta-trained model."""
-        plain = replace(self.settings, learner="maml")
-        most = max(self.steps)
-        tuner = make_persona_learner(plain, update_rule=Adam(rates[0]))
-        tasks = self._tasks(tuner, judged)
-        held = self._tasks(tuner, validation)
+        ours = make_persona_learner(self.settings, inner_steps=self.own_steps)
+        test, held = (self._of(ours, corpus) for corpus in (judged, validation))
         if self.asked:
             people = people_of(
                 judged,
-                self._encode(tuner, judged),
-                tasks,
-                support=max(self.supports),
+                test.encoded,
+                self._who_have(test, self.middle),
+                support=self.middle,
                 asked=self.asked,
             )
             self.replies = Replies(people, self.reply_tokens)
-        self._add("pretrained", tuner, tasks, judged, steps=[0], context=False)
-        self._write("pretrained", tuner)
-        self._add("pretrained, in context", tuner, tasks, judged, [0], context=True)
-        self._write("pretrained, in context", tuner, context=True)
-        best = self._best_rate(plain, None, held, validation, rates, most)
-        tuner = self._tuner(plain, None, best)
-        self._add("fine-tuned a person", tuner, tasks, judged, self.steps)
-        self._write(f"fine-tuned a person, {most} steps", tuner, learns=True)
-        if joint is not None:
-            settings, joint_folder = joint
-            settings = replace(settings, learner="maml")
-            after = self._best_rate(
-                settings, joint_folder, held, validation, rates, most
-            )
-            tuned = self._tuner(settings, joint_folder, after)
-            self._add("tuned on all", tuned, tasks, judged, [0])
-            self._write("tuned on all", tuned)
-            self._add("tuned on all, in context", tuned, tasks, judged, [0], True)
-            self._write("tuned on all, in context", tuned, context=True)
-            self._add("tuned on all, then a person", tuned, tasks, judged, self.steps)
-            self._write(
-                f"tuned on all, then a person, {most} steps", tuned, learns=True
-            )
-        ours = make_persona_learner(self.settings, inner_steps=self.own_steps)
-        load_trained(folder, ours)
-        self._add("meta-trained", ours, tasks, judged, [0, *self.steps])
-        self._write(f"meta-trained, {self.own_steps} steps", ours, learns=True)
-        self._add(
-            "meta-trained, in context", ours, tasks, judged, [self.own_steps], True
+        settings = replace(self.settings, learner="maml")
+        self._plain(
+            "pretrained", "fine-tuned a person", settings, None, test, held, rates
         )
-        self._write("meta-trained, in context", ours, learns=True, context=True)
+        if joint is not None:
+            settings = replace(joint[0], learner="maml")
+            names = "tuned on all", "tuned on all, then a person"
+            self._plain(*names, settings, joint[1], test, held, rates)
+        load_trained(folder, ours)
+        name = "meta-trained"
+        self._add(name, ours, test, [0, *self.steps])
+        self._write(f"{name}, {self.own_steps} steps", ours, learns=True)
+        self._add(f"{name}, in context", ours, test, [self.own_steps], context=True)
+        self._write(f"{name}, in context", ours, learns=True, context=True)
         if self.replies is not None:
             self.replies.select(_embedding())
-        return self._result(best)
+        return self._result()
+
+    def _plain(
+        self,
+        name: str,
+        tuned_name: str,
+        settings: PersonaSettings,
+        start: Path | None,
+        test: People,
+        held: People,
+        rates: list[float],
+    ) -> None:
+        """A model as it is, with dialogues in context, and fine-tuned for each person.
+
+        Args:
+            name: of the model.
+            tuned_name: of the model after fine-tuning.
+            settings: of its learner.
+            start: the run whose weights it has; None for the pretrained ones.
+            test: whom it is judged by.
+            held: validation people, who choose the rate and the steps.
+            rates: Adam's, to choose from.
+        """
+        rate, steps = self._best_tuning(settings, start, held, rates)
+        self.tuning[tuned_name] = {"rate": rate, "steps": steps}
+        model = self._tuner(settings, start, rate, max(self.steps))
+        self._add(name, model, test, [0])
+        self._write(name, model)
+        self._add(f"{name}, in context", model, test, [0], context=True)
+        self._write(f"{name}, in context", model, context=True)
+        self._add(tuned_name, model, test, self.steps)
+        if self.replies is not None:
+            tuner = self._tuner(settings, start, rate, steps)
+            self._write(f"{tuned_name}, {steps} steps", tuner, learns=True)
 
     def _write(
         self, name: str, learner: Any, *, learns: bool = False, context: bool = False
@@ -130,101 +152,108 @@ class Judge:
             self.replies.write(name, learner, learns=learns, context=context)
             print(f"{name}: replies, {time.monotonic() - began:.0f} s", flush=True)
 
-    def _tuner(self, settings: PersonaSettings, start: Path | None, rate: float) -> Any:
+    def _tuner(
+        self, settings: PersonaSettings, start: Path | None, rate: float, steps: int
+    ) -> Any:
         """Adam on a person's dialogues, from the pretrained model or from a run."""
         learner = make_persona_learner(
-            settings, update_rule=Adam(rate), inner_steps=max(self.steps)
+            settings, update_rule=Adam(rate), inner_steps=steps
         )
         if start is not None:
             load_initial(start, learner.base_learner)
         return learner
 
-    def _tasks(self, learner: Any, corpus: DialogueCorpus) -> list[PersonaTask]:
-        encoded = self._encode(learner, corpus)
-        found = persona_tasks(
-            encoded, most_support=max(self.supports), query=self.queries
-        )
-        return found[: self.people]
+    @property
+    def middle(self) -> int:
+        """The number of dialogues that rates are chosen at and people reply after."""
+        return middle_of(self.supports)
 
-    def _encode(self, learner: Any, corpus: DialogueCorpus) -> Any:
+    def _of(self, learner: Any, corpus: DialogueCorpus) -> People:
         base = learner.base_learner
-        return encode_dialogues(
+        encoded = encode_dialogues(
             corpus,
             base.tokenize,
             base.chat_template,
             max_length=self.settings.max_length,
             show_persona=self.settings.show_persona,
         )
+        tasks = persona_tasks(
+            encoded, most_support=max(self.supports), query=self.queries
+        )
+        return People(corpus, encoded, tasks)
 
-    def _scorer(self, learner: Any, corpus: DialogueCorpus) -> PersonaScorer:
+    def _who_have(self, people: People, support: int) -> list[PersonaTask]:
+        """Those who are judged after so many dialogues."""
+        return [t for t in people.tasks if len(t.support) >= support][: self.people]
+
+    def _scorer(self, learner: Any, people: People) -> PersonaScorer:
         """The scorer of a learner, of all the steps that anything is asked after.
 
         Each has to be traced, which takes longer than most of what it is asked, so a
         learner's is kept until another learner is scored.
         """
-        if self._last[:2] != (learner, corpus):
+        if self._last[:2] != (learner, people.corpus):
             steps = max(self.own_steps, *self.steps)
-            scorer = PersonaScorer(learner, self._encode(learner, corpus), steps)
-            self._last = (learner, corpus, scorer)
+            scorer = PersonaScorer(learner, people.encoded, steps)
+            self._last = (learner, people.corpus, scorer)
         return self._last[2]
 
     def _add(
         self,
         name: str,
         learner: Any,
-        tasks: list[PersonaTask],
-        corpus: DialogueCorpus,
+        people: People,
         steps: Iterable[int],
         context: bool = False,
     ) -> None:
         steps = list(steps)
         began = time.monotonic()
-        scorer = self._scorer(learner, corpus)
-        # Without steps and context the number of dialogues makes no difference.
-        same = steps == [0] and not context
-        for support in self.supports[:1] if same else self.supports:
-            for task in tasks:
-                every = (
-                    [scorer.start()]
-                    if steps == [0]
-                    else scorer.adapted(task.support[:support])
-                )
+        scorer = self._scorer(learner, people)
+        start = scorer.start()
+        known: dict[tuple[str, int, int], float] = {}
+        for support in self.supports:
+            for task in self._who_have(people, support):
+                learned = task.support[:support]
+                every = scorer.adapted(learned) if any(steps) else [start]
                 for step in steps:
-                    loss = scorer.loss(every[step], task, support if context else 0)
+                    # Without steps and context their number makes no difference.
+                    case = (task.group, step, support if step or context else 0)
+                    if case not in known:
+                        before = support if context else 0
+                        known[case] = scorer.loss(every[step], task, before)
                     label = name if len(steps) == 1 else f"{name}, {step} steps"
-                    for k in self.supports if same else [support]:
-                        self.losses.setdefault(label, {}).setdefault(k, []).append(loss)
+                    row = self.losses.setdefault(label, {})
+                    row.setdefault(support, []).append(known[case])
         self.seconds[name] = round(time.monotonic() - began, 1)
         print(f"{name}: {self.seconds[name]:.0f} s", flush=True)
 
-    def _best_rate(
+    def _best_tuning(
         self,
         settings: PersonaSettings,
         start: Path | None,
-        tasks: list[PersonaTask],
-        corpus: DialogueCorpus,
+        people: People,
         rates: list[float],
-        most: int,
-    ) -> float:
-        """The rate of fine-tuning that does best on validation people."""
+    ) -> tuple[float, int]:
+        """The rate and steps of fine-tuning that do best on validation people."""
+        most = max(self.steps)
         if len(rates) == 1:
-            return rates[0]
-        support = self.supports[len(self.supports) // 2]
-        found = {}
+            return rates[0], most
+        found: dict[tuple[float, int], float] = {}
         for rate in rates:
-            scorer = self._scorer(self._tuner(settings, start, rate), corpus)
-            losses = [
-                scorer.loss(scorer.adapted(task.support[:support])[most], task)
-                for task in tasks
-            ]
-            found[rate] = float(np.mean(losses))
-            print(
-                f"fine-tuning at {rate:g}: {math.exp(found[rate]):.1f} (validation)",
-                flush=True,
+            scorer = self._scorer(self._tuner(settings, start, rate, most), people)
+            losses: dict[int, list[float]] = {step: [] for step in self.steps}
+            for task in self._who_have(people, self.middle):
+                every = scorer.adapted(task.support[: self.middle])
+                for step, of_step in losses.items():
+                    of_step.append(scorer.loss(every[step], task))
+            found |= {(rate, step): float(np.mean(losses[step])) for step in losses}
+            told = ", ".join(
+                f"{math.exp(found[rate, step]):.1f} after {step}" for step in self.steps
             )
-        return min(found, key=lambda rate: found[rate])
+            print(f"fine-tuning at {rate:g}: {told} steps (validation)", flush=True)
+        return min(found, key=lambda choice: found[choice])
 
-    def _result(self, rate: float) -> dict[str, Any]:
+    def _result(self) -> dict[str, Any]:
         ours = f"meta-trained, {self.settings.inner_steps} steps"
         reference = self.losses.get(ours) or self.losses["meta-trained, in context"]
         differences: dict[str, dict[int, str]] = {}
@@ -234,7 +263,9 @@ class Judge:
                 mean, half = mean_and_half_interval(gap)
                 differences.setdefault(name, {})[k] = f"{mean:+.3f} ± {half:.3f}"
         return {
-            "fine_tuning_rate": rate,
+            "people": {k: len(v) for k, v in reference.items()},
+            "middle_support": self.middle,
+            "fine_tuning": self.tuning,
             "seconds": self.seconds,
             "perplexity": {
                 name: {k: str(perplexity_of(losses)) for k, losses in row.items()}
@@ -244,6 +275,17 @@ class Judge:
             "losses": self.losses,
             **({} if self.replies is None else {"replies": self.replies.result()}),
         }
+
+
+def middle_of(supports: list[int]) -> int:
+    """The middle number, the larger of two.
+
+    Example:
+
+    >>> middle_of([1, 3, 5, 10])
+    5
+    """
+    return supports[len(supports) // 2]
 
 
 def _embedding() -> Any:
