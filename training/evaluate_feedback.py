@@ -7,7 +7,7 @@ pairs of replies of test people; the model learns from 0, 1, 3, 5 and 10 judgeme
 ranks ten other pairs. The table says how often it agrees, with 95 % intervals over
 users; 50 % is chance. Rows: the same loss and steps from the pretrained model, the
 update rule and its rate chosen on validation users; and what was meta-trained. With
---thumbs_dir, a run of --feedback=thumbs or unlikelihood, both for single thumbs too.
+--other_dirs, runs of other --feedback, both for that too, from the same users.
 
 Writes feedback.json, feedback.md and feedback.png.
 """
@@ -27,7 +27,9 @@ from .common.running import run_script
 from .common.tables import markdown_table
 
 define_path("model_dir", None, f"A run of {TRAIN_SCRIPT}.", required=True)
-define_path("thumbs_dir", None, "Another, of single thumbs.")
+flags.DEFINE_list(
+    "other_dirs", [], "Runs of another --feedback, of single thumbs, judged beside it."
+)
 define_path("dialogues", None, "Replies to judge; those of the run by default.")
 flags.DEFINE_list("pieces", ["0", "1", "3", "5", "10"], "Numbers of judgements.")
 define_count("users", 128, "Test users.", least=2)
@@ -50,16 +52,15 @@ def main(argv: list[str]) -> None:
         raise app.UsageError("--pieces wants a number of judgements besides 0.")
     folder = Path(FLAGS.model_dir)
     settings = settings_of_run(folder, FeedbackSettings, TRAIN_SCRIPT)
-    runs = {"pairs": (settings, folder)}
-    if FLAGS.thumbs_dir is not None:
-        other = Path(FLAGS.thumbs_dir)
-        thumbs = settings_of_run(other, FeedbackSettings, TRAIN_SCRIPT)
-        if not thumbs.thumbs or replace(thumbs, **_model_of(settings)) != thumbs:
+    runs = {settings.feedback: (settings, folder)}
+    for other in map(Path, FLAGS.other_dirs):
+        found = settings_of_run(other, FeedbackSettings, TRAIN_SCRIPT)
+        if found.feedback in runs or replace(found, **_model_of(settings)) != found:
             raise app.UsageError(
-                "--thumbs_dir has to be a run of single thumbs, of the same base "
-                "learner and factors as --model_dir."
+                f"{other} of --other_dirs has to be a run of another --feedback than "
+                "the rest, and of the same base learner and factors."
             )
-        runs["thumbs"] = (thumbs, other)
+        runs[found.feedback] = (found, other)
     output = Path(FLAGS.output or folder / "feedback.json")
     check_output_file(output)
 
@@ -99,7 +100,7 @@ def judge(
     from .common.feedback_data import make_pools, make_upper_model, states_of
     from .common.feedback_judge import FeedbackJudge, Judged, user_tasks
 
-    settings = runs["pairs"][0]
+    settings = next(iter(runs.values()))[0]
     pools = make_pools(corpus, settings, ("validation", "test"))
     users = {"validation": FLAGS.validation_users, "test": FLAGS.users}
     tasks = {

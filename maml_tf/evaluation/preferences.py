@@ -41,12 +41,25 @@ class PreferenceScorer:
         self, learner: MAML, encoded: EncodedReplies, *, thumbs: bool = False
     ) -> None:
         self.encoded, self.thumbs = encoded, thumbs
-        options = {"reduce_retracing": True, "autograph": False}
+        pair = np.zeros((1, 1, 2), int)
+        up = pair[..., 0] if thumbs else None
+        # Traced once, for feedback of any number.
+        inputs, targets = _of_any_number(feedback(encoded, pair, up))
+        asked, _ = _of_any_number(feedback(encoded, pair))
         self._adapt = tf.function(
-            lambda inputs, targets: learner.adapt(inputs, targets), **options
+            lambda inputs, targets: learner.adapt(inputs, targets),
+            input_signature=[inputs, targets],
+            autograph=False,
         )
-        self._predict = tf.function(learner.predict_adapted, **options)
-        self._start = tf.function(learner.predict_start, **options)
+        episode = {
+            "support_inputs": inputs,
+            "support_targets": targets,
+            "query_inputs": asked,
+        }
+        self._start = tf.function(
+            learner.predict_start, input_signature=[episode], autograph=False
+        )
+        self._predict = tf.function(learner.predict_adapted, autograph=False)
 
     def margins(
         self, task: FeedbackTask, pieces: Sequence[int]
@@ -91,6 +104,13 @@ def _margins(likely: np.ndarray, judged: np.ndarray) -> dict[str, np.ndarray]:
         "sum": each.sum((-2, -1))[0],
         "mean": (each.sum(-1) / tokens).sum(-1)[0],
     }
+
+
+def _of_any_number(arrays: Any) -> Any:
+    """What tensors of other pieces of feedback are like, `[1, pieces, ...]`."""
+    return tf.nest.map_structure(
+        lambda array: tf.TensorSpec((1, None, *array.shape[2:]), array.dtype), arrays
+    )
 
 
 def _tensors(inputs: Any) -> Any:

@@ -47,7 +47,10 @@ class MetaSGD(MAML):
         **kwargs: Any,
     ) -> None:
         if kwargs.get("update_rule") is None:
-            kwargs["update_rule"] = MetaSGDRule(inner_learning_rate)
+            # Not numbered, so that every learner's rates are found by the same names.
+            kwargs["update_rule"] = MetaSGDRule(
+                inner_learning_rate, name="meta_sgd_rule"
+            )
         super().__init__(
             base_learner,
             inner_steps=inner_steps,

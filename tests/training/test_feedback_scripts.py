@@ -96,6 +96,40 @@ def test_methods_are_judged_on_the_same_users(trained):
     assert "ahead by" in (trained / "feedback.md").read_text()
 
 
+def test_single_thumbs_are_judged_beside_pairs(dialogues, trained, tmp_path):
+    folder = tmp_path / "thumbs"
+    done = run(
+        "train_feedback",
+        f"--dialogues={dialogues}",
+        f"--output_dir={folder}",
+        "--feedback=thumbs",
+        *TINY,
+    )
+    assert done.returncode == 0, done.stderr
+    given = (
+        f"--model_dir={trained}",
+        "--pieces=1",
+        "--users=4",
+        "--validation_users=2",
+        "--queries=2",
+        "--descent_rates=1",
+        "--adam_rates=1e-2",
+        f"--output={tmp_path / 'both.json'}",
+    )
+    done = run("evaluate_feedback", *given, f"--other_dirs={folder}")
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "both.json").read_text())
+    assert list(result["rows"]) == [
+        f"{feedback}, {how}"
+        for feedback in ("pairs", "thumbs")
+        for how in ("not meta-trained", "meta-trained")
+    ]
+    assert set(result["meta_trained_ahead_by"]) == {"pairs", "thumbs"}
+    assert result["settings"]["thumbs"]["feedback"] == "thumbs"
+    refused = run("evaluate_feedback", *given, f"--other_dirs={trained}")
+    assert "a run of another --feedback than the rest" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("flags", "says"),
     [

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,11 @@ from script_runs import ROOT, command, run
 
 from maml_tf import MAML, MetaSGD, create_causal_lm
 from training.common.language_learner import plain_language_learner
-from training.common.persona_flags import PersonaSettings, settings_of_run
+from training.common.persona_flags import (
+    PersonaSettings,
+    make_persona_learner,
+    settings_of_run,
+)
 from training.common.persona_replies import Person, Replies, tables_of
 from training.common.persona_weights import (
     load_initial,
@@ -200,6 +205,21 @@ def test_a_run_starts_from_what_another_learned(tmp_path):
         np.testing.assert_array_equal(one, two)
     with pytest.raises(RunError, match="another base learner, or other factors"):
         load_initial(tmp_path, learner(MAML, rank=3).base_learner)
+
+
+@pytest.mark.parametrize("kind", ["maml", "reptile", "meta_sgd"])
+def test_weights_are_found_whatever_learners_were_made_before(tmp_path, kind, trained):
+    """Whoever compares runs has several in one process."""
+    settings = replace(settings_of_run(trained, PersonaSettings), learner=kind)
+    earlier, later = (make_persona_learner(settings) for _ in range(2))
+    for variable in earlier.trainable_variables:
+        variable.assign(variable + 0.5)
+    save_trained(tmp_path, earlier)
+    load_trained(tmp_path, later)
+    for one, two in zip(
+        earlier.trainable_variables, later.trainable_variables, strict=True
+    ):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_factors_start_on_weights_that_were_all_trained(tmp_path):

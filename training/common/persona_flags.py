@@ -238,7 +238,11 @@ def make_language_learner(
     }
     if settings.learner != "reptile":
         chosen["first_order"] = settings.first_order
-    learner = kinds[settings.learner](base, **{**chosen, **other})
+    # By the names of their variables weights are found again, whichever learners a
+    # process has made before.
+    learner = kinds[settings.learner](
+        base, name=settings.learner, **{**chosen, **other}
+    )
     learner.compile(
         keras.optimizers.AdamW(
             settings.meta_learning_rate, weight_decay=0.01, global_clipnorm=1.0
