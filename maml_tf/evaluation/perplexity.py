@@ -122,10 +122,25 @@ class PersonaScorer:
             input_signature=[tokens, tf.TensorSpec((1, None, None), tf.float32)],
             autograph=False,
         )
-        fast = tf.nest.map_structure(tf.TensorSpec.from_tensor, self.start())
-        self._predict = tf.function(
-            learner.predict_adapted, input_signature=[fast, tokens], autograph=False
+        functional = learner.inner_loop.functional
+        self._features = tf.function(
+            lambda inputs: functional.features(functional.constants(), inputs).outputs,
+            input_signature=[tokens],
+            autograph=False,
         )
+        self._predict = tf.function(
+            lambda fast, features: (
+                functional.predict_features(
+                    [fast[name] for name in sorted(fast)],
+                    functional.constants(),
+                    features,
+                ).outputs
+            ),
+            reduce_retracing=True,
+            autograph=False,
+        )
+        # Layers below the fast weights read a query once, whatever is asked after it.
+        self._read: dict[tuple[int, ...], list[tuple[Any, np.ndarray]]] = {}
 
     def start(self) -> dict[str, tf.Tensor]:
         """The fast weights before any step, for one task."""
@@ -156,25 +171,27 @@ class PersonaScorer:
             task: whose queries.
             context: how many support dialogues stand before each query.
         """
+        case = (*task.query, -1, *task.support[:context])
+        if case not in self._read:
+            self._read[case] = [
+                (self._features(_tensors(inputs)), weights)
+                for inputs, weights in self._queries(task, context)
+            ]
         total = count = 0.0
-        for inputs, weights in self._queries(task, context):
-            found = self._predict(
-                fast, {name: tensor[tf.newaxis] for name, tensor in inputs.items()}
-            )[0]
-            total -= float((found.numpy() * weights).sum())
+        for features, weights in self._read[case]:
+            total -= float((self._predict(fast, features).numpy() * weights).sum())
             count += float(weights.sum())
         return total / count
 
     def _queries(
         self, task: PersonaTask, context: int
-    ) -> Iterator[tuple[dict[str, tf.Tensor], np.ndarray]]:
+    ) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
+        """Inputs `[1, texts, ...]` and weights of them."""
         if not context:
-            inputs, weights = self.encoded.batch(task.query)
-            yield _tensors(inputs), weights
+            yield self.encoded.batch(task.query[np.newaxis])
             return
         for query in task.query:
-            inputs, weights = behind(self.encoded, task.support[:context], int(query))
-            yield _tensors(inputs), weights
+            yield behind(self.encoded, task.support[:context], int(query))
 
 
 def behind(
@@ -183,13 +200,14 @@ def behind(
     """A query dialogue behind support dialogues; the query's tokens alone count.
 
     Returns:
-        Inputs of one text and weights `[1, asked]`, as of `EncodedDialogues.batch`.
+        Inputs and weights of one text of one task, as of `EncodedDialogues.batch`.
     """
     rows = [*support, query]
     ids = np.concatenate([encoded.token_ids[row] for row in rows])
     own = np.zeros(len(ids), "float32")
     own[len(ids) - len(encoded.own[query]) :] = encoded.own[query]
-    return padded([ids], [own])
+    inputs, weights = padded([ids], [own])
+    return {k: v[np.newaxis] for k, v in inputs.items()}, weights[np.newaxis]
 
 
 def _tensors(inputs: Any) -> Any:
