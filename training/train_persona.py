@@ -70,18 +70,15 @@ def main(argv: list[str]) -> None:
         flush=True,
     )
     with scope_of_strategy(settings.tasks_per_batch):
-        train(settings, parts, counts)
+        train(settings, parts)
 
 
-def train(
-    settings: PersonaSettings, parts: dict[str, Any], counts: dict[str, int]
-) -> None:
+def train(settings: PersonaSettings, parts: dict[str, Any]) -> None:
     """Trains on the people of `parts["train"]` in --output_dir.
 
     Args:
         settings: of the run.
         parts: the dialogues to train on and those for validation.
-        counts: people of each who have as many dialogues as may be asked for.
     """
     import hashlib
 
@@ -113,10 +110,12 @@ def train(
     }
     # Few people are fewer tasks, which several devices have to share evenly too.
     devices = tf.distribute.get_strategy().num_replicas_in_sync
-    sizes = {
-        name: max(devices, min(settings.tasks_per_batch, count // devices * devices))
-        for name, count in counts.items()
-    }
+    most = settings.most_support + settings.query
+    sizes = {}
+    for name, part in encoded.items():
+        people = sum(len(rows) >= most for rows in part.rows_of_groups)
+        shared = people // devices * devices
+        sizes[name] = max(devices, min(settings.tasks_per_batch, shared))
     content = {
         "initial weights": weights_digest(learner),
         **{

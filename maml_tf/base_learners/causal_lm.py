@@ -1,6 +1,6 @@
 """A causal language model as a base learner."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -83,11 +83,8 @@ class CausalLanguageModel(keras.Model):
         blocks = getattr(backbone, "transformer_layers", [])
         if lora_rank is not None and lora_rank < 1:
             raise BaseLearnerError(f"lora_rank has to be at least 1, not {lora_rank}.")
-        if lora_blocks is not None and not 1 <= lora_blocks <= len(blocks):
-            raise BaseLearnerError(
-                f"lora_blocks={lora_blocks} has to be from 1 to {len(blocks)}, the "
-                "number of the model's blocks."
-            )
+        if lora_blocks is not None:
+            _check_blocks("lora_blocks", lora_blocks, len(blocks))
         self.backbone = backbone
         self.tokenizer = tokenizer
         self.chat_template = chat_template
@@ -112,6 +109,35 @@ class CausalLanguageModel(keras.Model):
     def frozen_weights(self) -> list[keras.Variable]:
         """The preset's own weights, where low-rank factors are learned beside them."""
         return list(self._frozen_weights)
+
+    def last_blocks(self, count: int) -> Callable[[str], bool]:
+        """A choice of fast weights: all of the last blocks, and no others.
+
+        Where the model has no low-rank factors, these blocks alone adapt to a task and
+        every other layer is learned by the outer loop, as in ANIL (Raghu et al. 2020).
+
+        Args:
+            count: how many.
+
+        Returns:
+            From the path of a variable to whether it is in one of them.
+
+        Raises:
+            BaseLearnerError: if there are not so many blocks.
+
+        Example:
+
+        >>> from maml_tf import MAML
+        >>> model = create_causal_lm("scratch:num_layers=3,hidden_dim=8,num_heads=2",
+        ...                          lora_rank=None)
+        >>> learner = MAML(model, fast_weights=model.last_blocks(1))
+        >>> {v.path.split("/")[0] for v in learner.inner_loop.fast_variables}
+        {'transformer_layer_2'}
+        """
+        blocks = self.backbone.transformer_layers
+        _check_blocks("count", count, len(blocks))
+        paths = {v.path for block in blocks[-count:] for v in block.variables}
+        return paths.__contains__
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """The token numbers of each text, without control tokens."""
@@ -164,6 +190,14 @@ class CausalLanguageModel(keras.Model):
         for name in ("backbone", "tokenizer", "chat_template"):
             config[name] = keras.saving.deserialize_keras_object(config[name])
         return cls(**config)
+
+
+def _check_blocks(name: str, count: int, blocks: int) -> None:
+    if not 1 <= count <= blocks:
+        raise BaseLearnerError(
+            f"{name}={count} has to be from 1 to {blocks}, the number of the model's "
+            "blocks."
+        )
 
 
 def create_causal_lm(

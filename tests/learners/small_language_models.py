@@ -5,15 +5,15 @@ import numpy as np
 from maml_tf.base_learners.scratch_causal_lm import make_scratch_causal_lm
 
 
-def small_language_model(blocks=1):
-    """Two blocks, the last ones with factors, which are no longer zero."""
+def small_language_model(blocks=1, rank=2):
+    """Two blocks, the last ones with factors, which are no longer zero, or none."""
     base = make_scratch_causal_lm(
         num_layers=2,
         hidden_dim=8,
         num_heads=2,
         num_key_value_heads=1,
-        lora_rank=2,
-        lora_blocks=blocks,
+        lora_rank=rank,
+        lora_blocks=blocks if rank else None,
         dtype="float64",
         seed=3,
     )

@@ -28,8 +28,9 @@ def _episode(tasks=2, support=2, query=1, length=6):
     return x, judged
 
 
-def _by_nested_tapes(base, x, y, steps, rate, first_order):
+def _by_nested_tapes(base, x, y, steps, rate, first_order, fast=lambda path: True):
     """The mean loss over tasks and its gradient, of all logits, one task at a time."""
+    moved = [fast(v.path) for v in base.trainable_variables]
     start = [tf.convert_to_tensor(v.value) for v in base.trainable_variables]
     frozen = [v for v in base.variables if not v.trainable]
     ids = {id(v) for v in base.trainable_variables}
@@ -60,7 +61,8 @@ def _by_nested_tapes(base, x, y, steps, rate, first_order):
                 if first_order:
                     gradients = [tf.stop_gradient(g) for g in gradients]
                 weights = [
-                    w - rate * g for w, g in zip(weights, gradients, strict=True)
+                    w - rate * g if moves else w
+                    for w, g, moves in zip(weights, gradients, moved, strict=True)
                 ]
             total += loss(weights, one["query_inputs"], y[task]) / tasks
     return total, outer.gradient(total, start)
@@ -83,6 +85,31 @@ def test_the_meta_gradient_is_that_of_nested_tapes(first_order):
     np.testing.assert_allclose(loss, wanted, rtol=1e-6)
     assert max(float(tf.reduce_max(tf.abs(g))) for g in by_tapes) > 1e-3
     for ours, plain in zip(gradients, by_tapes, strict=True):
+        np.testing.assert_allclose(ours, plain, atol=1e-7, rtol=1e-5)
+
+
+@pytest.mark.parametrize("first_order", [False, True])
+def test_the_last_block_alone_adapts_and_the_rest_is_learned(first_order):
+    """As in ANIL: also the embeddings, which the output layer shares, get gradients."""
+    base = small_language_model(rank=None)
+    x, y = _episode()
+    fast = base.last_blocks(1)
+    learner = MAML(
+        base,
+        inner_steps=2,
+        inner_learning_rate=0.3,
+        fast_weights=fast,
+        first_order=first_order,
+    )
+    assert 0 < len(learner.inner_loop.fast_variables) < len(base.trainable_variables)
+    learner.compile(keras.optimizers.SGD(1.0), loss=NextTokenLoss(dtype="float64"))
+    loss, _, gradients = learner.compute_meta_gradients(x, y, None)
+    wanted, by_tapes = _by_nested_tapes(base, x, y, 2, 0.3, first_order, fast)
+    np.testing.assert_allclose(loss, wanted, rtol=1e-6)
+    places = {v.path: n for n, v in enumerate(base.trainable_variables)}
+    for ours, variable in zip(gradients, learner.trainable_variables, strict=True):
+        plain = by_tapes[places[variable.path]]
+        assert float(tf.reduce_max(tf.abs(plain))) > 0
         np.testing.assert_allclose(ours, plain, atol=1e-7, rtol=1e-5)
 
 

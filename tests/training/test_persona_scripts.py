@@ -222,6 +222,22 @@ def test_weights_are_found_whatever_learners_were_made_before(tmp_path, kind, tr
         np.testing.assert_array_equal(one, two)
 
 
+def test_without_factors_the_last_blocks_adapt_or_all(trained):
+    settings = replace(
+        settings_of_run(trained, PersonaSettings),
+        base_learner="scratch:num_layers=2,hidden_dim=8,num_heads=2",
+        lora_rank=None,
+    )
+
+    def adapted(**changed):
+        learner = make_persona_learner(replace(settings, **changed))
+        return {v.path.split("/")[0] for v in learner.inner_loop.fast_variables}
+
+    blocks = {"transformer_layer_0", "transformer_layer_1"}
+    assert adapted(lora_blocks=1) == {"transformer_layer_1"}
+    assert adapted(lora_blocks=None) == {*blocks, "sequence_output_layernorm"}
+
+
 def test_factors_start_on_weights_that_were_all_trained(tmp_path):
     def base(rank):
         return create_causal_lm(

@@ -108,8 +108,19 @@ def define_learner_flags(piece: str = "dialogues", whom: str = "a person") -> No
     flags.DEFINE_bool(
         "first_order", True, "Leave the second derivatives out of the meta-gradient."
     )
-    define_count("lora_rank", 4, "Rank of the low-rank factors; 0 adapts all.", least=0)
-    define_count("lora_blocks", 8, "Last blocks that have factors; 0 for all.", least=0)
+    define_count(
+        "lora_rank",
+        4,
+        "Rank of the low-rank factors; 0 adapts the weights themselves.",
+        least=0,
+    )
+    define_count(
+        "lora_blocks",
+        8,
+        "Last blocks that have factors, or with --lora_rank=0 that adapt while all "
+        "else is learned by the outer loop (ANIL); 0 for all.",
+        least=0,
+    )
     define_count("least_support", 1, f"Least {piece} to learn {whom} from.")
     define_count("most_support", 5, f"Most {piece} to learn {whom} from.")
     define_count("query", 2, f"Further {piece} to judge that by.")
@@ -206,6 +217,14 @@ def make_language_model(settings: LanguageSettings) -> Any:
     )
 
 
+def _fast_weights(settings: LanguageSettings, base: Any) -> Any:
+    if settings.lora_rank:
+        return "lora"
+    if settings.lora_blocks and settings.inner_steps:
+        return base.last_blocks(settings.lora_blocks)
+    return "all_but_embeddings"
+
+
 def make_language_learner(
     settings: LanguageSettings,
     base: Any,
@@ -231,7 +250,7 @@ def make_language_learner(
     chosen: dict[str, Any] = {
         "inner_steps": settings.inner_steps,
         "inner_learning_rate": settings.inner_learning_rate,
-        "fast_weights": "lora" if settings.lora_rank else "all_but_embeddings",
+        "fast_weights": _fast_weights(settings, base),
         # A pretrained model fills the machine with one person; mapping its thirty
         # blocks over people takes minutes before the first step.
         "vectorized": settings.base_learner.startswith("scratch"),
