@@ -128,6 +128,11 @@ class PersonaScorer:
             input_signature=[tokens],
             autograph=False,
         )
+        features = self._features.get_concrete_function().structured_outputs
+        like = tf.nest.map_structure(
+            lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype),
+            (self.start(), features),
+        )
         self._predict = tf.function(
             lambda fast, features: (
                 functional.predict_features(
@@ -136,7 +141,7 @@ class PersonaScorer:
                     features,
                 ).outputs
             ),
-            reduce_retracing=True,
+            input_signature=like,
             autograph=False,
         )
         # Layers below the fast weights read a query once, whatever is asked after it.
