@@ -21,7 +21,7 @@ def plot_persona(result: dict[str, Any], path: Path) -> None:
         result: what training.evaluate_persona writes.
         path: of the file.
     """
-    figure = new_figure(11.0, 4.8)
+    figure = new_figure(12.5, 4.8)
     by_dialogues, by_steps = figure.subplots(1, 2, sharey=True)
     rows, people = result["losses"], result["people"]
     supports = [str(k) for k in result["support"]]
@@ -45,7 +45,8 @@ def plot_persona(result: dict[str, Any], path: Path) -> None:
         [str(step) for step in (0, *result["inner_steps"])],
     )
     by_steps.set(xlabel=f"steps on {middle} dialogues", title="step by step")
-    by_dialogues.legend(fontsize=7)
+    handles = by_dialogues.get_legend_handles_labels()
+    figure.legend(*handles, fontsize=7, loc="outside right upper")
     by_steps.legend(fontsize=7)
     save_picture(figure, path)
 
