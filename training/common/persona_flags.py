@@ -220,6 +220,7 @@ def make_language_model(settings: LanguageSettings) -> Any:
 def _fast_weights(settings: LanguageSettings, base: Any) -> Any:
     if settings.lora_rank:
         return "lora"
+    # Without steps nothing adapts, and fine-tuning from such a run moves all.
     if settings.lora_blocks and settings.inner_steps:
         return base.last_blocks(settings.lora_blocks)
     return "all_but_embeddings"

@@ -132,16 +132,20 @@ class Judge:
             held: validation people, who choose the rate and the steps.
             rates: Adam's, to choose from.
         """
+        most = max(self.steps)
         rate, steps = self._best_tuning(settings, start, held, rates)
         self.tuning[tuned_name] = {"rate": rate, "steps": steps}
-        model = self._tuner(settings, start, rate, max(self.steps))
+        model = self._tuner(settings, start, rate, most)
         self._add(name, model, test, [0])
         self._write(name, model)
         self._add(f"{name}, in context", model, test, [0], context=True)
         self._write(f"{name}, in context", model, context=True)
         self._add(tuned_name, model, test, self.steps)
         if self.replies is not None:
-            tuner = self._tuner(settings, start, rate, steps)
+            # Another learner is another model in memory, and traced anew.
+            tuner = (
+                model if steps == most else self._tuner(settings, start, rate, steps)
+            )
             self._write(f"{tuned_name}, {steps} steps", tuner, learns=True)
 
     def _write(
