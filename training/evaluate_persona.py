@@ -13,7 +13,8 @@ Every method also replies in the middle of dialogues that were not learned from,
 the person's own reply nearest to what was asked (response selection): how often a reply
 touches on the sentences that describe the person, and what learning and replying cost.
 
-Writes persona.json, persona.md and persona.png.
+Writes persona.json, persona.md and persona.png. What a method came to is kept beside
+them until then: killed and called again, the evaluation goes on behind it.
 """
 
 import json
@@ -96,23 +97,34 @@ def main(argv: list[str]) -> None:
     told = ", ".join(f"{n} by {k} dialogues" for k, n in numbers.items())
     print(f"{corpus.summary()} People judged: {told}.", flush=True)
 
-    from .common.persona_judge import Judge, middle_of
+    from .common.digests import file_digest
+    from .common.persona_judge import Judge, Judging, middle_of
+    from .common.persona_weights import WEIGHTS, check_weights
+    from .common.run import CONFIG
 
-    judge = Judge(
-        settings,
+    judging = Judging(
+        FLAGS.split,
         supports,
         steps,
         FLAGS.queries,
         FLAGS.people,
+        rates,
         FLAGS.replies,
         FLAGS.reply_tokens,
     )
+    files = {"judged dialogues": dialogues, "training dialogues": settings.dialogues}
+    for kind, run in (("run", folder), ("joint run", FLAGS.joint_dir)):
+        if run is not None:
+            check_weights(Path(run))
+            for name in (CONFIG, WEIGHTS):
+                files[f"{kind}'s {name}"] = Path(run) / name
+    content = {name: file_digest(path) for name, path in files.items()}
+    judge = Judge(settings, judging, output.parent, content)
     began = time.monotonic()
     held = read_dialogues(settings.dialogues).split("validation")
     result = judge.table(
         judged.with_at_least(min(supports) + FLAGS.queries),
         held.with_at_least(middle_of(supports) + FLAGS.queries),
-        rates,
         folder,
         None if joint is None else (joint, Path(FLAGS.joint_dir)),
     )
@@ -125,7 +137,6 @@ def main(argv: list[str]) -> None:
             "support": supports,
             "inner_steps": steps,
             "queries": FLAGS.queries,
-            "minutes": round((time.monotonic() - began) / 60, 1),
             **result,
         },
     )
@@ -141,7 +152,12 @@ def main(argv: list[str]) -> None:
 
     plot_persona(written, output.with_suffix(".png"))
     print(tables)
-    print(f"Written to {output}, with its tables and a picture beside it.")
+    judge.forget()
+    minutes = (time.monotonic() - began) / 60
+    print(
+        f"Written to {output}, with its tables and a picture beside it, after "
+        f"{minutes:.0f} minutes."
+    )
 
 
 def table_of(result: dict[str, Any]) -> str:

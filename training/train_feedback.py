@@ -13,7 +13,6 @@ Writes what training.train_persona writes, and the states of the replies below t
 block that adapts, which are computed once.
 """
 
-from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -44,12 +43,11 @@ def main(argv: list[str]) -> None:
 
 def train(settings: FeedbackSettings, corpus: Any) -> None:
     """Trains on users who judge replies of the corpus, in --output_dir."""
-    import hashlib
-
     import keras
 
     from maml_tf.episodes.feedback_episodes import feedback_episodes
 
+    from .common.digests import file_digest
     from .common.feedback_data import make_pools, make_upper_model, states_of, users_of
     from .common.loop import meta_train
     from .common.persona_weights import save_trained
@@ -67,7 +65,7 @@ def train(settings: FeedbackSettings, corpus: Any) -> None:
     learner = make_feedback_learner(settings, make_upper_model(corpus, settings))
     content = {
         "initial weights": weights_digest(learner),
-        "dialogues": hashlib.sha256(Path(settings.dialogues).read_bytes()).hexdigest(),
+        "dialogues": file_digest(settings.dialogues),
     }
     with Run(FLAGS.output_dir, settings, content) as run:
         states = {

@@ -80,14 +80,13 @@ def train(settings: PersonaSettings, parts: dict[str, Any]) -> None:
         settings: of the run.
         parts: the dialogues to train on and those for validation.
     """
-    import hashlib
-
     import keras
     import tensorflow as tf
 
     from maml_tf.episodes.dialogue_tokens import encode_dialogues
     from maml_tf.episodes.persona_episodes import persona_episodes
 
+    from .common.digests import file_digest
     from .common.loop import meta_train
     from .common.persona_weights import load_initial, save_trained
     from .common.run import Run, weights_digest
@@ -119,7 +118,7 @@ def train(settings: PersonaSettings, parts: dict[str, Any]) -> None:
     content = {
         "initial weights": weights_digest(learner),
         **{
-            name: hashlib.sha256(Path(path).read_bytes()).hexdigest()
+            name: file_digest(path)
             for name, path in (
                 ("dialogues", settings.dialogues),
                 ("more dialogues", settings.more_dialogues),

@@ -78,8 +78,8 @@ def test_a_run_keeps_what_was_trained_and_how_it_went(trained):
     assert settings_of_run(trained, PersonaSettings).most_support == 2
 
 
-def test_methods_are_judged_on_the_same_people(trained):
-    done = run(
+def test_methods_are_judged_on_the_same_people_and_a_killed_one_is_not_lost(trained):
+    asked = (
         "evaluate_persona",
         f"--model_dir={trained}",
         "--support=1,2",
@@ -88,7 +88,17 @@ def test_methods_are_judged_on_the_same_people(trained):
         "--fine_tuning_rates=1e-3",
         "--reply_tokens=3",
     )
+    with subprocess.Popen(
+        command(*asked), cwd=ROOT, text=True, stdout=subprocess.PIPE
+    ) as killed:
+        for line in killed.stdout:
+            if line.startswith("pretrained, in context: replies"):
+                killed.kill()
+    done = run(*asked)
     assert done.returncode == 0, done.stderr
+    assert "fine-tuned a person: " in done.stdout
+    assert "pretrained, in context: " not in done.stdout  # kept
+    assert not list(trained.glob("judging-*"))  # until everything is written
     result = json.loads((trained / "persona.json").read_text())
     assert set(result["losses"]) == {
         "pretrained",
@@ -118,8 +128,9 @@ def test_replies_after_more_than_an_export_would_read():
     replies = Replies([person], 2)
     tiny = "scratch:num_layers=1,hidden_dim=8,num_heads=2"
     learner = plain_language_learner(tiny, rank=2, steps=1)
-    replies.write("in context", learner, learns=True, context=True)
-    assert len(replies.texts["in context"][0]) == 1
+    written = replies.write(learner, learns=True, context=True)
+    assert len(written["texts"][0]) == 1
+    replies.add("in context", written)
     assert "consistency" not in replies.result()  # nobody to compare with
 
 

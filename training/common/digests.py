@@ -2,12 +2,18 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from .run import weights_digest
+
+
+def file_digest(path: str | Path) -> str:
+    """64 hexadecimal digits of what a file holds."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def arrays_digest(nest: Any) -> str:

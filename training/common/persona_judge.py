@@ -1,9 +1,10 @@
 """The methods that a persona evaluation compares, each a loss for each person."""
 
 import math
+import shutil
 import time
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,8 +25,9 @@ from maml_tf.serving import Client
 from maml_tf.serving.learner_transport import LearnerTransport
 
 from .persona_flags import PersonaSettings, make_persona_learner
-from .persona_replies import Replies, people_of
+from .persona_replies import SELECTED, Replies, people_of
 from .persona_weights import load_initial, load_trained
+from .run import Run, weights_digest
 
 # name, number of dialogues -> a loss a person.
 Losses = dict[str, dict[int, list[float]]]
@@ -39,34 +41,56 @@ class People(NamedTuple):
     tasks: list[PersonaTask]
 
 
-class Judge:
-    """Runs every method on the same people and the same dialogues.
+@dataclass(frozen=True)
+class Judging:
+    """What an evaluation was asked for, beside the runs that it judges.
 
-    Args:
-        settings: of the run that is judged.
+    Attributes:
+        split: which people are judged.
         supports: numbers of dialogues to learn from.
         steps: numbers of inner steps.
         queries: dialogues to foretell.
         people: the most people that are judged at each number of dialogues, or None.
-        asked: dialogues of each person in which replies are written, or 0.
+        rates: Adam's, to choose from for fine-tuning.
+        replies: dialogues of each person in which replies are written, or 0.
         reply_tokens: the most tokens of a reply.
+    """
+
+    split: str
+    supports: list[int]
+    steps: list[int]
+    queries: int
+    people: int | None
+    rates: list[float]
+    replies: int
+    reply_tokens: int
+
+
+class Judge:
+    """Runs every method on the same people and the same dialogues.
+
+    What a method came to is kept at once, so that an evaluation that was killed goes on
+    behind the last method that it finished.
+
+    Args:
+        settings: of the run that is judged.
+        judging: what is asked.
+        work_dir: keeps what was measured, in a folder of this evaluation's own.
+        content: digests of the files that the evaluation depends on.
     """
 
     def __init__(
         self,
         settings: PersonaSettings,
-        supports: list[int],
-        steps: list[int],
-        queries: int,
-        people: int | None,
-        asked: int = 0,
-        reply_tokens: int = 32,
+        judging: Judging,
+        work_dir: Path,
+        content: Mapping[str, str],
     ) -> None:
-        self.settings, self.supports, self.steps = settings, supports, steps
+        self.settings, self.judging = settings, judging
+        self.work_dir, self.content = work_dir, content
+        self.supports, self.steps = judging.supports, judging.steps
         # Inner steps of the meta-trained learner; a run of none gets the first number.
-        self.own_steps = settings.inner_steps or steps[0]
-        self.queries, self.people = queries, people
-        self.asked, self.reply_tokens = asked, reply_tokens
+        self.own_steps = settings.inner_steps or self.steps[0]
         self.replies: Replies | None = None
         self.losses: Losses = {}
         self.tuning: dict[str, dict[str, float]] = {}
@@ -77,30 +101,45 @@ class Judge:
         self,
         judged: DialogueCorpus,
         validation: DialogueCorpus,
-        rates: list[float],
         folder: Path,
         joint: tuple[PersonaSettings, Path] | None,
     ) -> dict[str, Any]:
         """Losses, perplexities and differences to the meta-trained model."""
         ours = make_persona_learner(self.settings, inner_steps=self.own_steps)
+        content = {**self.content, "initial weights": weights_digest(ours)}
+        with Run.within(self.work_dir, "judging", self.judging, content) as self.kept:
+            self._judge(ours, judged, validation, folder, joint)
+        return self._result()
+
+    def forget(self) -> None:
+        """Removes what was kept, once the table is written."""
+        shutil.rmtree(self.kept.folder)
+
+    def _judge(
+        self,
+        ours: Any,
+        judged: DialogueCorpus,
+        validation: DialogueCorpus,
+        folder: Path,
+        joint: tuple[PersonaSettings, Path] | None,
+    ) -> None:
         test, held = (self._of(ours, corpus) for corpus in (judged, validation))
-        if self.asked:
+        if self.judging.replies:
             people = people_of(
                 judged,
                 test.encoded,
                 self._who_have(test, self.middle),
                 support=self.middle,
-                asked=self.asked,
+                asked=self.judging.replies,
             )
-            self.replies = Replies(people, self.reply_tokens)
+            self.replies = Replies(people, self.judging.reply_tokens)
         settings = replace(self.settings, learner="maml")
-        self._plain(
-            "pretrained", "fine-tuned a person", settings, None, test, held, rates
-        )
+        names = "pretrained", "fine-tuned a person"
+        self._plain(*names, settings, None, test, held)
         if joint is not None:
             settings = replace(joint[0], learner="maml")
             names = "tuned on all", "tuned on all, then a person"
-            self._plain(*names, settings, joint[1], test, held, rates)
+            self._plain(*names, settings, joint[1], test, held)
         load_trained(folder, ours)
         name = "meta-trained"
         self._add(name, ours, test, [0, *self.steps])
@@ -108,8 +147,7 @@ class Judge:
         self._add(f"{name}, in context", ours, test, [self.own_steps], context=True)
         self._write(f"{name}, in context", ours, learns=True, context=True)
         if self.replies is not None:
-            self.replies.select(_embedding())
-        return self._result()
+            self.replies.add(SELECTED, self.replies.select(_embedding()))
 
     def _plain(
         self,
@@ -119,7 +157,6 @@ class Judge:
         start: Path | None,
         test: People,
         held: People,
-        rates: list[float],
     ) -> None:
         """A model as it is, with dialogues in context, and fine-tuned for each person.
 
@@ -130,11 +167,13 @@ class Judge:
             start: the run whose weights it has; None for the pretrained ones.
             test: whom it is judged by.
             held: validation people, who choose the rate and the steps.
-            rates: Adam's, to choose from.
         """
         most = max(self.steps)
-        rate, steps = self._best_tuning(settings, start, held, rates)
-        self.tuning[tuned_name] = {"rate": rate, "steps": steps}
+        chosen = self.kept.value(
+            f"tuning of {name}", lambda: self._best_tuning(settings, start, held)
+        )
+        self.tuning[tuned_name] = chosen
+        rate, steps = chosen["rate"], chosen["steps"]
         model = self._tuner(settings, start, rate, most)
         self._add(name, model, test, [0])
         self._write(name, model)
@@ -151,10 +190,16 @@ class Judge:
     def _write(
         self, name: str, learner: Any, *, learns: bool = False, context: bool = False
     ) -> None:
-        if self.replies is not None:
+        if (replies := self.replies) is None:
+            return
+
+        def write() -> Any:
             began = time.monotonic()
-            self.replies.write(name, learner, learns=learns, context=context)
+            written = replies.write(learner, learns=learns, context=context)
             print(f"{name}: replies, {time.monotonic() - began:.0f} s", flush=True)
+            return written
+
+        replies.add(name, self.kept.value(f"replies of {name}", write))
 
     def _tuner(
         self, settings: PersonaSettings, start: Path | None, rate: float, steps: int
@@ -182,13 +227,14 @@ class Judge:
             show_persona=self.settings.show_persona,
         )
         tasks = persona_tasks(
-            encoded, most_support=max(self.supports), query=self.queries
+            encoded, most_support=max(self.supports), query=self.judging.queries
         )
         return People(corpus, encoded, tasks)
 
     def _who_have(self, people: People, support: int) -> list[PersonaTask]:
         """Those who are judged after so many dialogues."""
-        return [t for t in people.tasks if len(t.support) >= support][: self.people]
+        have = [task for task in people.tasks if len(task.support) >= support]
+        return have[: self.judging.people]
 
     def _scorer(self, learner: Any, people: People) -> PersonaScorer:
         """The scorer of a learner, of all the steps that anything is asked after.
@@ -210,8 +256,22 @@ class Judge:
         steps: Iterable[int],
         context: bool = False,
     ) -> None:
-        steps = list(steps)
-        began = time.monotonic()
+        def measure() -> dict[str, Any]:
+            began = time.monotonic()
+            losses = self._measure(name, learner, people, list(steps), context)
+            seconds = round(time.monotonic() - began, 1)
+            print(f"{name}: {seconds:.0f} s", flush=True)
+            return {"seconds": seconds, "losses": losses}
+
+        found = self.kept.value(f"losses of {name}", measure)
+        self.seconds[name] = found["seconds"]
+        for label, row in found["losses"].items():
+            self.losses[label] = {int(k): losses for k, losses in row.items()}
+
+    def _measure(
+        self, name: str, learner: Any, people: People, steps: list[int], context: bool
+    ) -> Losses:
+        losses: Losses = {}
         scorer = self._scorer(learner, people)
         start = scorer.start()
         known: dict[tuple[str, int, int], float] = {}
@@ -226,22 +286,17 @@ class Judge:
                         before = support if context else 0
                         known[case] = scorer.loss(every[step], task, before)
                     label = name if len(steps) == 1 else f"{name}, {step} steps"
-                    row = self.losses.setdefault(label, {})
+                    row = losses.setdefault(label, {})
                     row.setdefault(support, []).append(known[case])
-        self.seconds[name] = round(time.monotonic() - began, 1)
-        print(f"{name}: {self.seconds[name]:.0f} s", flush=True)
+        return losses
 
     def _best_tuning(
-        self,
-        settings: PersonaSettings,
-        start: Path | None,
-        people: People,
-        rates: list[float],
-    ) -> tuple[float, int]:
+        self, settings: PersonaSettings, start: Path | None, people: People
+    ) -> dict[str, float]:
         """The rate and steps of fine-tuning that do best on validation people."""
-        most = max(self.steps)
+        most, rates = max(self.steps), self.judging.rates
         if len(rates) == 1:
-            return rates[0], most
+            return {"rate": rates[0], "steps": most}
         found: dict[tuple[float, int], float] = {}
         for rate in rates:
             scorer = self._scorer(self._tuner(settings, start, rate, most), people)
@@ -255,7 +310,8 @@ class Judge:
                 f"{math.exp(found[rate, step]):.1f} after {step}" for step in self.steps
             )
             print(f"fine-tuning at {rate:g}: {told} steps (validation)", flush=True)
-        return min(found, key=lambda choice: found[choice])
+        rate, step = min(found, key=lambda choice: found[choice])
+        return {"rate": rate, "steps": step}
 
     def _result(self) -> dict[str, Any]:
         ours = f"meta-trained, {self.settings.inner_steps} steps"

@@ -66,14 +66,20 @@ class Replies:
         self.costs: dict[str, dict[str, float]] = {}
         self._last: tuple[Any, Any] = (None, None)
 
-    def write(self, name: str, learner: Any, *, learns: bool, context: bool) -> None:
+    def add(self, name: str, written: dict[str, Any]) -> None:
+        """What a method replied, as `write` and `select` return it."""
+        self.texts[name], self.costs[name] = written["texts"], written["costs"]
+
+    def write(self, learner: Any, *, learns: bool, context: bool) -> dict[str, Any]:
         """Lets a language model write.
 
         Args:
-            name: of the method.
             learner: as of an export of a language model.
             learns: whether it takes its inner steps on a person's dialogues.
             context: whether these stand before what is asked.
+
+        Returns:
+            Texts, a list of everybody's, and costs, as JSON can hold them.
         """
         if self._last[0] is not learner:  # each client traces anew
             transport = LearnerTransport(learner, limits=LIMITS, max_tokens=MAX_TOKENS)
@@ -91,17 +97,16 @@ class Replies:
                 state, [*before, *asked], max_new_tokens=self.max_new_tokens
             )
 
-        self._collect(name, learn, reply, lambda state: len(state.to_bytes()))
+        return self._collect(learn, reply, lambda state: len(state.to_bytes()))
 
-    def select(self, embed: Callable[[list[str]], np.ndarray]) -> None:
+    def select(self, embed: Callable[[list[str]], np.ndarray]) -> dict[str, Any]:
         """Lets everybody repeat what they said where it is nearest to what is asked."""
 
         def learn(person: Person) -> ResponseSelection:
             exchanges = [pair for dialogue in person.support for pair in dialogue]
             return ResponseSelection(embed, exchanges)
 
-        self._collect(
-            SELECTED,
+        return self._collect(
             learn,
             lambda chosen, person, asked: chosen.reply(asked[-1]),
             lambda chosen: chosen.size_in_bytes,
@@ -109,13 +114,12 @@ class Replies:
 
     def _collect(
         self,
-        name: str,
         learn: Callable[[Person], Any],
         reply: Callable[[Any, Person, list[str]], str],
         size: Callable[[Any], int],
-    ) -> None:
+    ) -> dict[str, Any]:
         learning, replying, sizes = [], [], [0]
-        texts = self.texts[name] = []
+        texts: list[list[str]] = []
         for person in self.people:
             began = time.monotonic()
             state = learn(person)
@@ -128,11 +132,12 @@ class Replies:
                 texts[-1].append(reply(state, person, asked).strip())
                 replying.append(time.monotonic() - began)
         # The median leaves out the first, which traces.
-        self.costs[name] = {
+        costs = {
             "seconds_to_learn": round(statistics.median(learning), 3),
             "bytes": max(sizes),
             "milliseconds_a_reply": round(1000 * statistics.median(replying), 1),
         }
+        return {"texts": texts, "costs": costs}
 
     def result(self) -> dict[str, Any]:
         """Shares, costs and all texts, a JSON object."""
