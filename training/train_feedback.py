@@ -15,7 +15,7 @@ block that adapts, which are computed once.
 
 from typing import Any
 
-from absl import flags
+from absl import app, flags
 
 from .common.feedback_flags import (
     FeedbackSettings,
@@ -33,6 +33,11 @@ FLAGS = flags.FLAGS
 
 def main(argv: list[str]) -> None:
     settings = checked_settings(FeedbackSettings)
+    if not (settings.lora_rank and settings.lora_blocks):
+        raise app.UsageError(
+            "Feedback is learned by low-rank factors on the last blocks, above blocks "
+            "that read every reply once; give --lora_rank and --lora_blocks 1 or more."
+        )
 
     from maml_tf.episodes.dialogue_readers import read_dialogues
 

@@ -135,6 +135,8 @@ def test_single_thumbs_are_judged_beside_pairs(dialogues, trained, tmp_path):
     [
         ((), "Give --dialogues"),
         (("--least_support=4", "--most_support=3", "--dialogues=x"), "is more than"),
+        (("--lora_rank=0", "--dialogues=x"), "give --lora_rank and --lora_blocks"),
+        (("--lora_blocks=0", "--dialogues=x"), "give --lora_rank and --lora_blocks"),
     ],
 )
 def test_training_refuses_before_long_work(tmp_path, flags, says):
