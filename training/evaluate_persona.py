@@ -20,7 +20,6 @@ them until then: killed and called again, the evaluation goes on behind it.
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 from absl import app, flags
 
@@ -33,7 +32,6 @@ from .common.persona_flags import (
     without_folders,
 )
 from .common.running import run_script
-from .common.tables import markdown_table
 
 define_task_flags()
 define_path("model_dir", None, "A run of training.train_persona.", required=True)
@@ -99,6 +97,7 @@ def main(argv: list[str]) -> None:
 
     from .common.digests import file_digest
     from .common.persona_judge import Judge, Judging, middle_of
+    from .common.persona_losses import loss_tables
     from .common.persona_weights import WEIGHTS, check_weights
     from .common.run import CONFIG
 
@@ -141,7 +140,7 @@ def main(argv: list[str]) -> None:
         },
     )
     written = json.loads(output.read_text())
-    tables = table_of(written)
+    tables = loss_tables(written)
     if "replies" in written:
         from .common.persona_replies import tables_of
 
@@ -158,26 +157,6 @@ def main(argv: list[str]) -> None:
         f"Written to {output}, with its tables and a picture beside it, after "
         f"{minutes:.0f} minutes."
     )
-
-
-def table_of(result: dict[str, Any]) -> str:
-    """Two Markdown tables, a row a method, a column a number of dialogues.
-
-    The first has perplexities, the second how far the loss of each person is above
-    that of the meta-trained model.
-    """
-    supports = [str(k) for k in result["support"]]
-
-    def table(head: str, cells: dict[str, dict[str, str]]) -> str:
-        rows = [
-            [name, *(by.get(k, "") for k in supports)] for name, by in cells.items()
-        ]
-        columns = [f"{k} dialogues, {result['people'][k]} people" for k in supports]
-        return markdown_table([head, *columns], rows)
-
-    perplexity = table("perplexity (95 % interval)", result["perplexity"])
-    above = table("loss above meta-trained", result["loss_above_meta_trained"])
-    return f"{perplexity}\n\n{above}"
 
 
 if __name__ == "__main__":

@@ -16,8 +16,6 @@ from maml_tf.episodes.dialogues import DialogueCorpus
 from maml_tf.evaluation.perplexity import (
     PersonaScorer,
     PersonaTask,
-    mean_and_half_interval,
-    perplexity_of,
     persona_tasks,
 )
 from maml_tf.inner_loop.update_rules import Adam
@@ -25,12 +23,10 @@ from maml_tf.serving import Client
 from maml_tf.serving.learner_transport import LearnerTransport
 
 from .persona_flags import PersonaSettings, make_persona_learner
+from .persona_losses import Losses, summary_of
 from .persona_replies import SELECTED, Replies, people_of
 from .persona_weights import load_initial, load_trained
 from .run import Run, weights_digest
-
-# name, number of dialogues -> a loss a person.
-Losses = dict[str, dict[int, list[float]]]
 
 
 class People(NamedTuple):
@@ -315,24 +311,12 @@ class Judge:
 
     def _result(self) -> dict[str, Any]:
         ours = f"meta-trained, {self.settings.inner_steps} steps"
-        reference = self.losses.get(ours) or self.losses["meta-trained, in context"]
-        differences: dict[str, dict[int, str]] = {}
-        for name, by_support in self.losses.items():
-            for k, losses in by_support.items():
-                gap = np.array(losses) - np.array(reference[k])
-                mean, half = mean_and_half_interval(gap)
-                differences.setdefault(name, {})[k] = f"{mean:+.3f} ± {half:.3f}"
+        reference = ours if ours in self.losses else "meta-trained, in context"
         return {
-            "people": {k: len(v) for k, v in reference.items()},
             "middle_support": self.middle,
             "fine_tuning": self.tuning,
             "seconds": self.seconds,
-            "perplexity": {
-                name: {k: str(perplexity_of(losses)) for k, losses in row.items()}
-                for name, row in self.losses.items()
-            },
-            "loss_above_meta_trained": differences,
-            "losses": self.losses,
+            **summary_of(self.losses, reference),
             **({} if self.replies is None else {"replies": self.replies.result()}),
         }
 
