@@ -4,6 +4,8 @@ A record that fails keeps TF Serving from loading the model, so each one is answ
 the very files it is written beside before it is written.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +90,21 @@ def _dialogues(signatures: dict[str, Any]) -> dict[str, tf.Tensor]:
     }
 
 
+@contextmanager
+def _graphs_as_they_are() -> Iterator[None]:
+    """No graph is rewritten before its first run.
+
+    All are run once here, and rewriting takes longer than that.
+    """
+    given, name = tf.config.optimizer, "disable_meta_optimizer"
+    before = given.get_experimental_options().get(name, False)
+    given.set_experimental_options({name: True})
+    try:
+        yield
+    finally:
+        given.set_experimental_options({name: before})
+
+
 def write_warm_up(version: str | Path, model: str) -> list[str]:
     """Writes the warm-up records of an export.
 
@@ -103,7 +120,8 @@ def write_warm_up(version: str | Path, model: str) -> list[str]:
         from tensorflow_serving.apis import prediction_log_pb2
     except ImportError:
         return []
-    requests = warm_up_requests(load_signatures(version))
+    with _graphs_as_they_are():
+        requests = warm_up_requests(load_signatures(version))
     path = Path(version) / RECORDS
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:

@@ -142,6 +142,8 @@ def test_c_program_gives_the_same_answers(program, kind):
     signatures = load_signatures(folder)
     asked = requests(signatures)
     assert asked.keys() == signatures.keys() - {"serving_default"}
+    if kind == "maml":  # a session takes seconds to begin each signature
+        asked = {name: asked[name] for name in ("adapt", "predict", "classify_tasks")}
     for (name, inputs), answer in zip(
         asked.items(), ask(program, folder, list(asked.items())), strict=True
     ):

@@ -68,64 +68,43 @@ def test_a_run_keeps_what_was_trained_and_how_it_went(trained):
     assert settings_of_run(trained, FeedbackSettings, TRAIN_SCRIPT).query == 2
 
 
-def test_methods_are_judged_on_the_same_users(trained):
-    done = run(
-        "evaluate_feedback",
-        f"--model_dir={trained}",
-        "--pieces=0,2",
-        "--users=8",
-        "--validation_users=2",
-        "--queries=2",
-        "--descent_rates=1,5",
-        "--adam_rates=1e-2",
-        "--more_steps=2",
-    )
-    assert done.returncode == 0, done.stderr
-    result = json.loads((trained / "feedback.json").read_text())
-    assert list(result["rows"]) == [
-        "pairs, not meta-trained",
-        "pairs, not meta-trained, 2 steps",
-        "pairs, meta-trained",
-    ]
-    assert len(set(result["tastes"])) == 8
-    for row in result["rows"].values():
-        for each in row["agreement"].values():
-            assert {len(values) for values in each.values()} == {8}
-    assert len(result["rows"]["pairs, not meta-trained"]["tried"]) == 3
-    assert (trained / "feedback.png").stat().st_size > 1000
-    assert "ahead by" in (trained / "feedback.md").read_text()
-
-
-def test_single_thumbs_are_judged_beside_pairs(dialogues, trained, tmp_path):
-    folder = tmp_path / "thumbs"
+def test_methods_are_judged_on_the_same_users(dialogues, trained, tmp_path):
+    thumbs, output = tmp_path / "thumbs", tmp_path / "feedback.json"
     done = run(
         "train_feedback",
         f"--dialogues={dialogues}",
-        f"--output_dir={folder}",
+        f"--output_dir={thumbs}",
         "--feedback=thumbs",
         *TINY,
     )
     assert done.returncode == 0, done.stderr
     given = (
         f"--model_dir={trained}",
-        "--pieces=1",
-        "--users=4",
+        "--pieces=0,2",
+        "--users=8",
         "--validation_users=2",
         "--queries=2",
         "--descent_rates=1",
         "--adam_rates=1e-2",
-        f"--output={tmp_path / 'both.json'}",
+        f"--output={output}",
     )
-    done = run("evaluate_feedback", *given, f"--other_dirs={folder}")
+    done = run("evaluate_feedback", *given, f"--other_dirs={thumbs}", "--more_steps=2")
     assert done.returncode == 0, done.stderr
-    result = json.loads((tmp_path / "both.json").read_text())
+    result = json.loads(output.read_text())
     assert list(result["rows"]) == [
         f"{feedback}, {how}"
         for feedback in ("pairs", "thumbs")
-        for how in ("not meta-trained", "meta-trained")
+        for how in ("not meta-trained", "not meta-trained, 2 steps", "meta-trained")
     ]
+    assert len(set(result["tastes"])) == 8
+    for row in result["rows"].values():
+        for each in row["agreement"].values():
+            assert {len(values) for values in each.values()} == {8}
+    assert len(result["rows"]["pairs, not meta-trained"]["tried"]) == 2
     assert set(result["meta_trained_ahead_by"]) == {"pairs", "thumbs"}
     assert result["settings"]["thumbs"]["feedback"] == "thumbs"
+    assert output.with_suffix(".png").stat().st_size > 1000
+    assert "ahead by" in output.with_suffix(".md").read_text()
     refused = run("evaluate_feedback", *given, f"--other_dirs={trained}")
     assert "a run of another --feedback than the rest" in refused.stderr
 
