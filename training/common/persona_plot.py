@@ -11,7 +11,7 @@ import numpy as np
 from maml_tf.evaluation.perplexity import mean_and_half_interval
 from maml_tf.evaluation.pictures import new_figure, save_picture
 
-TICKS = (5, 7, 10, 14, 20, 28, 40, 57, 80, 113, 160)
+TICKS = (5, 7, 10, 14, 20, 28, 40, 57, 80, 113, 160, 226, 320)
 
 
 def plot_persona(result: dict[str, Any], path: Path) -> None:
