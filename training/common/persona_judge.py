@@ -3,7 +3,7 @@
 import math
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,11 +13,7 @@ import numpy as np
 from maml_tf.default_learner import default_learner
 from maml_tf.episodes.dialogue_tokens import EncodedDialogues, encode_dialogues
 from maml_tf.episodes.dialogues import DialogueCorpus
-from maml_tf.evaluation.perplexity import (
-    PersonaScorer,
-    PersonaTask,
-    persona_tasks,
-)
+from maml_tf.evaluation.perplexity import PersonaScorer, PersonaTask, persona_tasks
 from maml_tf.inner_loop.update_rules import Adam
 from maml_tf.serving import Client
 from maml_tf.serving.learner_transport import LearnerTransport
@@ -249,12 +245,12 @@ class Judge:
         name: str,
         learner: Any,
         people: People,
-        steps: Iterable[int],
+        steps: list[int],
         context: bool = False,
     ) -> None:
         def measure() -> dict[str, Any]:
             began = time.monotonic()
-            losses = self._measure(name, learner, people, list(steps), context)
+            losses = self._measure(name, learner, people, steps, context)
             seconds = round(time.monotonic() - began, 1)
             print(f"{name}: {seconds:.0f} s", flush=True)
             return {"seconds": seconds, "losses": losses}

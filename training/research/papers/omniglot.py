@@ -1,6 +1,5 @@
 """The Omniglot table: 28 x 28 images, the split of Vinyals et al., four conv blocks."""
 
-import hashlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from maml_tf.evaluation import mean_with_interval
 from maml_tf.evaluation.transduction import predict_without_transduction
 from maml_tf.inner_loop import GradientDescent
 from maml_tf.learners import MAMLPlusPlus, MatchingNetwork, ProtoMAML
+from training.common.digests import file_digest
 from training.research.papers.rows import Row
 
 FILTERS = 64
@@ -64,10 +64,7 @@ def rows(data_dir: str, seed: int, meta_steps: int | None, episodes: int) -> lis
     @cache
     def content() -> dict[str, str]:
         names = ("omniglot.npz", "vinyals_splits.json")
-        return {
-            name: hashlib.sha256((Path(data_dir) / name).read_bytes()).hexdigest()
-            for name in names
-        }
+        return {name: file_digest(Path(data_dir) / name) for name in names}
 
     def training(ways: int, shots: int, queries: int, tasks: int) -> Callable:
         return lambda start: image_episodes(
